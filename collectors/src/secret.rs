@@ -1,0 +1,212 @@
+//! Secrets: given in place or by reference, and never printed.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::OnceLock;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+/// What stands in for a secret wherever one would be printed.
+pub const REDACTED: &str = "[redacted]";
+
+/// Where a secret's value is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reference {
+    /// An environment variable.
+    Env(String),
+    /// A file; the last newline is not part of the secret.
+    File(String),
+    /// A credential that systemd passes (`LoadCredential`, `$CREDENTIALS_DIRECTORY`).
+    Credential(String),
+    /// A parameter of AWS Systems Manager's Parameter Store.
+    Ssm(String),
+}
+
+/// The kinds of reference, as written in YAML.
+pub const KINDS: [&str; 4] = ["env", "file", "credential", "ssm"];
+
+impl Reference {
+    /// Kind and name as written in YAML.
+    pub fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Self::Env(name) => ("env", name),
+            Self::File(path) => ("file", path),
+            Self::Credential(name) => ("credential", name),
+            Self::Ssm(name) => ("ssm", name),
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, name) = self.parts();
+        write!(f, "{{{kind}: {name}}}")
+    }
+}
+
+/// A string that may be secret: text, or a reference such as `{env: API_KEY}`.
+///
+/// It has no `Display`, its `Debug` and its serialised form are redacted.
+#[derive(Clone)]
+pub struct Secret {
+    reference: Option<Reference>,
+    value: OnceLock<Zeroizing<String>>,
+}
+
+/// A secret was used before its reference was resolved.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the secret {0} has no value yet")]
+pub struct Unresolved(Reference);
+
+impl Secret {
+    /// A secret given in place.
+    pub fn plain(value: impl Into<String>) -> Self {
+        Self { reference: None, value: OnceLock::from(Zeroizing::new(value.into())) }
+    }
+
+    /// A secret kept elsewhere.
+    pub fn by_reference(reference: Reference) -> Self {
+        Self { reference: Some(reference), value: OnceLock::new() }
+    }
+
+    /// Where the value is kept; `None` when it was given in place.
+    pub fn reference(&self) -> Option<&Reference> {
+        self.reference.as_ref()
+    }
+
+    /// Sets the value of a reference. The first value stays.
+    pub fn resolve(&self, value: impl Into<String>) {
+        self.value.get_or_init(|| Zeroizing::new(value.into()));
+    }
+
+    /// The value, to be put on a wire and nowhere else.
+    ///
+    /// # Errors
+    /// [`Unresolved`] when this is a reference whose value was not fetched.
+    pub fn expose(&self) -> Result<&str, Unresolved> {
+        match (self.value.get(), &self.reference) {
+            (Some(value), _) => Ok(value),
+            (None, Some(reference)) => Err(Unresolved(reference.clone())),
+            (None, None) => Ok(""),
+        }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reference {
+            Some(reference) => write!(f, "{reference}"),
+            None => f.write_str(REDACTED),
+        }
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.reference {
+            Some(reference) => {
+                let (kind, name) = reference.parts();
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry(kind, name)?;
+                map.end()
+            }
+            None => serializer.serialize_str(REDACTED),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SecretVisitor;
+
+        impl<'de> Visitor<'de> for SecretVisitor {
+            type Value = Secret;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text, or a reference such as `{env: NAME}`")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
+                Ok(Secret::plain(text))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
+                let Some((kind, name)) = map.next_entry::<String, String>()? else {
+                    return Err(de::Error::invalid_length(0, &self));
+                };
+                let reference = match kind.as_str() {
+                    "env" => Reference::Env(name),
+                    "file" => Reference::File(name),
+                    "credential" => Reference::Credential(name),
+                    "ssm" => Reference::Ssm(name),
+                    other => return Err(de::Error::unknown_field(other, &KINDS)),
+                };
+                if map.next_key::<String>()?.is_some() {
+                    return Err(de::Error::invalid_length(2, &self));
+                }
+                Ok(Secret::by_reference(reference))
+            }
+        }
+
+        deserializer.deserialize_any(SecretVisitor)
+    }
+}
+
+impl JsonSchema for Secret {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let one = |kind: &str, what: &str| {
+            json_schema!({
+                "type": "object",
+                "properties": { kind: { "type": "string", "description": what } },
+                "required": [kind],
+                "additionalProperties": false
+            })
+        };
+        json_schema!({
+            "description": "A string that may be secret: text, or a reference to where it is kept.",
+            "anyOf": [
+                { "type": "string" },
+                one("env", "An environment variable."),
+                one("file", "A file; its last newline is left out."),
+                one("credential", "A systemd credential."),
+                one("ssm", "A parameter of AWS SSM Parameter Store.")
+            ]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        let secret: Secret = serde_json::from_str("\"hunter2\"").expect("text");
+        assert_eq!(format!("{secret:?}"), REDACTED);
+        assert_eq!(serde_json::to_string(&secret).expect("json"), "\"[redacted]\"");
+        assert_eq!(secret.expose(), Ok("hunter2"));
+    }
+
+    #[test]
+    fn a_reference_has_no_value_until_it_is_resolved() {
+        let secret: Secret = serde_json::from_str(r#"{"env": "KEY"}"#).expect("reference");
+        assert_eq!(secret.expose(), Err(Unresolved(Reference::Env("KEY".into()))));
+        secret.resolve("v");
+        assert_eq!(secret.expose(), Ok("v"));
+        assert_eq!(format!("{secret:?}"), "{env: KEY}");
+    }
+
+    #[test]
+    fn an_unknown_kind_of_reference_names_the_kinds() {
+        let error = serde_json::from_str::<Secret>(r#"{"vault": "x"}"#).expect_err("unknown kind");
+        assert!(error.to_string().contains("`env`, `file`, `credential`, `ssm`"), "{error}");
+    }
+}

@@ -71,3 +71,7 @@ where
         schema: |generator| generator.subschema_for::<T>(),
     }
 }
+/// stub
+pub fn end_children(_: std::time::Duration) {}
+#[allow(missing_docs)]
+pub mod web;

@@ -1,0 +1,109 @@
+//! The commands. The only place that writes to standard output: data and tables there, talk on standard error.
+
+mod args;
+mod catalogue;
+mod check;
+mod configuration;
+mod data;
+mod progress;
+mod run;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::config::{Config, Environment, Origin};
+use crate::report::Status;
+
+pub use args::Arguments;
+use args::{Command, Common};
+
+/// The program.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // `--help` and `--version` come this way too, and are no mistake.
+            let status = if error.use_stderr() { Status::Usage } else { Status::Success };
+            error.print().ok();
+            return status.code().into();
+        }
+    };
+    start_log(&arguments.common);
+    crate::runner::quiet_job_panics();
+    let environment = |name: &str| std::env::var_os(name);
+    let status = match dispatch(&arguments, &environment) {
+        Ok(status) => status,
+        // Whoever read our output has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Status::Success,
+        Err(error) => {
+            say(format_args!("error: {error}"));
+            Status::Bug
+        }
+    };
+    collectors::end_children(std::time::Duration::from_secs(5));
+    status.code().into()
+}
+
+fn dispatch(arguments: &Arguments, environment: Environment<'_>) -> io::Result<Status> {
+    let Arguments { common, command } = arguments;
+    match command {
+        Command::Run(options) => run::run(options, common, environment),
+        Command::Check(options) => check::check(options, common, environment),
+        Command::List => catalogue::list(),
+        Command::Show { name } => catalogue::show(name),
+        Command::Init(options) => configuration::init(options),
+        Command::Config(options) => configuration::print(options, common, environment),
+        Command::Data(command) => data::data(command, common, environment),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "collector", &mut text);
+            io::stdout().write_all(&text)?;
+            Ok(Status::Success)
+        }
+        Command::Man => {
+            let page = clap_mangen::Man::new(Arguments::command());
+            let mut text = Vec::new();
+            page.render(&mut text)?;
+            io::stdout().write_all(&text)?;
+            Ok(Status::Success)
+        }
+    }
+}
+
+/// Reads the configuration; mistakes are told, and `None` is given.
+fn load(common: &Common, environment: Environment<'_>) -> Option<Config> {
+    let origin = Origin::choose(common.config.as_deref(), environment);
+    log::debug!("configuration: {origin:?}");
+    match Config::load(&origin) {
+        Ok(config) => Some(config),
+        Err(mistakes) => {
+            say(format_args!("{mistakes}"));
+            None
+        }
+    }
+}
+
+/// A line on standard error. When that is closed there is nobody to tell.
+fn say(line: std::fmt::Arguments<'_>) {
+    writeln!(io::stderr(), "{line}").ok();
+}
+
+fn start_log(common: &Common) {
+    let level = match (common.quiet, common.verbose) {
+        (true, _) => log::LevelFilter::Error,
+        (false, 0) => log::LevelFilter::Warn,
+        (false, 1) => log::LevelFilter::Info,
+        (false, _) => log::LevelFilter::Debug,
+    };
+    env_logger::Builder::new()
+        .filter_module("collector", level)
+        .filter_module("collectors", level)
+        .filter_module("job", level)
+        .parse_env("COLLECTOR_LOG")
+        .format(|out, record| {
+            writeln!(out, "{}: {}", record.level().as_str().to_lowercase(), record.args())
+        })
+        .init();
+}

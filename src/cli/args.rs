@@ -1,0 +1,191 @@
+//! The command line as types: help, man page and completions are made from them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::report::Status;
+
+/// Collects every job once, delivers what it found, and exits.
+///
+/// One run: read the configuration, run every job once, concurrently, make one payload, deliver it to every
+/// output, exit. Without a configuration it shows and stores this machine's metrics.
+#[derive(Debug, Parser)]
+#[command(name = "collector", version, after_help = exit_statuses(), propagate_version = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub(super) common: Common,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(super) struct Common {
+    /// The configuration: a file, or a directory with collector.yaml or pattoo's files
+    ///
+    /// Without it: $COLLECTOR_CONFIG, else $PATTOO_CONFIGDIR, else /etc/collector/, else a built-in demonstration.
+    #[arg(long, short, global = true, value_name = "FILE|DIR")]
+    pub(super) config: Option<PathBuf>,
+    /// Say more; twice for timings
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// Say nothing but errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Collect, deliver, exit
+    #[command(after_help = exit_statuses())]
+    Run(Run),
+    /// Find every mistake in the configuration
+    Check(Check),
+    /// List the collectors and outputs there are
+    List,
+    /// Show the page of one collector or output
+    Show {
+        /// Its name, as `collector list` prints it
+        name: String,
+    },
+    /// Write an annotated configuration to start from
+    Init(Init),
+    /// Print the configuration as it will be used, or its schema
+    Config(Print),
+    /// Read what the embedded store holds
+    #[command(subcommand)]
+    Data(Data),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// Run every job now, whether it is due or not
+    #[arg(long)]
+    pub(super) once: bool,
+    /// Run only this job; may be given several times
+    #[arg(long, value_name = "ID")]
+    pub(super) only: Vec<String>,
+    /// Show what would be sent and where; send and save nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// The run's clock: RFC 3339, or milliseconds since 1970
+    #[arg(long, value_name = "TIME", value_parser = parse_time, allow_hyphen_values = true)]
+    pub(super) at: Option<i64>,
+    /// Print the run's report on standard output
+    #[arg(long, value_name = "FORMAT", conflicts_with = "dry_run")]
+    pub(super) report: Option<ReportFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// One JSON object
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// Also try each job and each output; sends no data
+    #[arg(long)]
+    pub(super) connect: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// Where to write it; `-` for standard output
+    #[arg(default_value = "collector.yaml", value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Overwrite a file that is there
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Print {
+    /// With defaults filled in and secrets redacted
+    #[arg(long)]
+    pub(super) effective: bool,
+    /// The JSON Schema of configuration files
+    #[arg(long)]
+    pub(super) schema: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Data {
+    /// List the series in the store
+    List(DataList),
+    /// Print the datapoints of a series
+    Get(DataGet),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DataList {
+    /// Only series whose key or target contains this
+    pub(super) filter: Option<String>,
+    /// How to print them
+    #[arg(long, default_value = "table")]
+    pub(super) format: DataFormat,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DataGet {
+    /// The series: its number in `collector data list`, or its key
+    pub(super) series: String,
+    /// How far back: 1h, 7d
+    #[arg(long, value_name = "DURATION", value_parser = collectors::period::Period::parse)]
+    pub(super) since: Option<collectors::period::Period>,
+    /// How to print them
+    #[arg(long, default_value = "table")]
+    pub(super) format: DataFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum DataFormat {
+    /// For people
+    Table,
+    /// One JSON object a line
+    Json,
+    /// Comma-separated values with a header
+    Csv,
+}
+
+fn exit_statuses() -> String {
+    let lines =
+        Status::ALL.iter().map(|status| format!("  {}  {}", status.code(), status.meaning()));
+    format!("Exit status (the highest that applies):\n{}", lines.collect::<Vec<_>>().join("\n"))
+}
+
+fn parse_time(text: &str) -> Result<i64, String> {
+    if let Ok(milliseconds) = text.parse::<i64>() {
+        return Ok(milliseconds);
+    }
+    let time: Result<jiff::Timestamp, _> = text.parse();
+    time.map(jiff::Timestamp::as_millisecond)
+        .map_err(|_| "expected RFC 3339 such as 2026-01-31T12:00:00Z, or milliseconds".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_types_are_a_sound_command_line() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_read_in_both_forms() {
+        assert_eq!(parse_time("1700000000456"), Ok(1_700_000_000_456));
+        assert_eq!(parse_time("2023-11-14T22:13:20.456Z"), Ok(1_700_000_000_456));
+        assert!(parse_time("yesterday").is_err());
+    }
+}

@@ -1,0 +1,76 @@
+//! `collector check`.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Instant;
+
+use collectors::sink::Level;
+use collectors::{Collector, Context, Error, Sink};
+use comfy_table::Cell;
+
+use super::args::{Check, Common};
+use super::run::wall_clock_ms;
+use super::{load, say};
+use crate::config::Environment;
+use crate::plan::{Plan, Request};
+use crate::report::{Status, table};
+use crate::run::{Attempt, attempt};
+
+pub(super) fn check(
+    options: &Check,
+    common: &Common,
+    environment: Environment<'_>,
+) -> io::Result<Status> {
+    let started = Instant::now();
+    let Some(config) = load(common, environment) else { return Ok(Status::Usage) };
+    let mut stdout = io::stdout().lock();
+    let files: Vec<_> = config.files.iter().map(|path| path.display().to_string()).collect();
+    writeln!(
+        stdout,
+        "{}: no mistakes; {} jobs, {} outputs",
+        files.join(", "),
+        config.jobs.len(),
+        config.outputs.len()
+    )?;
+    if !options.connect {
+        return Ok(Status::Success);
+    }
+    let request = Request { now_ms: wall_clock_ms(), started, only: Vec::new() };
+    let mut plan = match Plan::new(config, request) {
+        Ok(plan) => plan,
+        Err(errors) => {
+            errors.iter().for_each(|error| say(format_args!("error: {error}")));
+            return Ok(Status::Usage);
+        }
+    };
+    for job in &mut plan.jobs {
+        job.collector = Arc::new(Try(Arc::clone(&job.collector)));
+    }
+    let attempts = attempt(plan, environment);
+    let mut rows = table::plain(&["what", "result", "note"]);
+    for Attempt { what, result } in &attempts {
+        let (word, note) = match result {
+            Ok(note) => ("ok", note),
+            Err(note) => ("failed", note),
+        };
+        rows.add_row(vec![Cell::new(what), Cell::new(word), Cell::new(note)]);
+    }
+    writeln!(stdout, "\n{}", table::trimmed(&rows))?;
+    let is_good = attempts.iter().all(|attempt| attempt.result.is_ok());
+    Ok(if is_good { Status::Success } else { Status::JobFailed })
+}
+
+/// A collector that is tried instead of run: what it says goes to the job's log, and nothing is collected.
+struct Try(Arc<dyn Collector>);
+
+impl Collector for Try {
+    fn collect(&self, context: &Context, sink: &Sink) -> Result<(), Error> {
+        let said = self.0.check(context)?;
+        sink.log(Level::Info, said)?;
+        Ok(())
+    }
+
+    fn secrets(&self) -> Vec<&collectors::secret::Secret> {
+        self.0.secrets()
+    }
+}

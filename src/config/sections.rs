@@ -1,0 +1,229 @@
+//! The sections of the configuration as written. Names are pattoo's where pattoo has them.
+
+use std::path::PathBuf;
+
+use collectors::datapoint::{Label, LabelKind};
+use collectors::decode::Problem;
+use collectors::period::Period;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `main`: folders.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Main {
+    /// Where the log of runs is kept; without it there is none but standard error.
+    pub log_directory: Option<PathBuf>,
+    /// Where what lasts is kept: the agent's id, the spool, the embedded store.
+    pub daemon_directory: Option<PathBuf>,
+}
+
+/// `polling`: how often, and to which pattoo server.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Polling {
+    /// How often a run happens; it should match the crontab. Seconds, or a text such as `5m`. Default: 300.
+    pub polling_interval: Option<Period>,
+    /// The pattoo server's name or address; it implies the output `pattoo`.
+    pub ip_address: Option<String>,
+    /// The pattoo server's port. Default: 20201.
+    pub ip_bind_port: Option<u16>,
+}
+
+/// `agent`: who collects, and the run's bounds.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Agent {
+    /// The program's name in what is sent.
+    pub program: String,
+    /// The host's name in what is sent; by default the machine's own, fully qualified where it is known.
+    pub hostname: Option<String>,
+    /// Whether each run adds datapoints about itself: per job its duration, success and points.
+    pub run_metrics: bool,
+    /// How long a run may take. Default: the polling interval.
+    pub timeout: Option<Period>,
+    /// How much of the run's time is kept for delivery; jobs have the rest. Default: a fifth, 30 s at most.
+    pub delivery_reserve: Option<Period>,
+    /// How many jobs run at once, at most.
+    pub threads: u16,
+}
+
+impl Default for Agent {
+    fn default() -> Self {
+        Self {
+            program: "collector".into(),
+            hostname: None,
+            run_metrics: true,
+            timeout: None,
+            delivery_reserve: None,
+            threads: 64,
+        }
+    }
+}
+
+/// `pattoo`: folders, as pattoo's releases since 0.0.72 name them.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Pattoo {
+    /// As `main.log_directory`.
+    pub log_directory: Option<PathBuf>,
+    /// Where pattoo's own agents keep what they could not send; not used, the spool lies in the daemon directory.
+    pub cache_directory: Option<PathBuf>,
+    /// As `main.daemon_directory`.
+    pub daemon_directory: Option<PathBuf>,
+    /// Not used: `-v` and `COLLECTOR_LOG` set the level.
+    pub log_level: Option<String>,
+    /// Not used: there is one language.
+    pub language: Option<String>,
+    /// Not used: there is no daemon.
+    pub system_daemon_directory: Option<PathBuf>,
+}
+
+/// `pattoo_agent_api`: the server, as pattoo's releases since 0.0.72 name it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct PattooAgentApi {
+    /// The pattoo server's name or address. Default: localhost.
+    pub ip_address: Option<String>,
+    /// The pattoo server's port. Default: 20201.
+    pub ip_bind_port: Option<u16>,
+}
+
+/// What every job has beside its collector.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct JobSettings {
+    /// The job's name, unique in the configuration.
+    pub id: String,
+    /// What is polled, where a datapoint does not say; by default what the collector reads, or this host.
+    #[serde(default)]
+    pub target: Option<String>,
+    /// How often the job runs. Default: `polling.polling_interval`.
+    #[serde(default)]
+    pub every: Option<Period>,
+    /// How long the job may take. Default: 30 s.
+    #[serde(default)]
+    pub timeout: Option<Period>,
+    /// Labels for each of its datapoints; part of the series' identity.
+    #[serde(default)]
+    pub labels: Labels,
+    /// The ids of the outputs that it feeds. Default: all.
+    #[serde(default)]
+    pub outputs: Option<Vec<String>>,
+    /// Whether it runs at all.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+/// What every output has beside its options.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct OutputSettings {
+    /// The output's name, unique in the configuration. Default: its kind.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Whether anything is sent to it.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Names and values in the order given; numbers are taken as text.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Labels(pub serde_json::Map<String, serde_json::Value>);
+
+impl JobSettings {
+    /// The keys, so that a job can be taken apart without making a schema.
+    pub(super) const NAMES: &'static [&'static str] =
+        &["id", "target", "every", "timeout", "labels", "outputs", "enabled"];
+
+    /// A job of that id with the defaults.
+    pub(super) fn named(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            target: None,
+            every: None,
+            timeout: None,
+            labels: Labels::default(),
+            outputs: None,
+            enabled: true,
+        }
+    }
+
+    /// Settings that cannot be, at paths below the job.
+    pub(super) fn conflicts(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.id.trim().is_empty() {
+            problems.push(Problem::at(&["id"], "the id is empty"));
+        } else if self.id.chars().any(char::is_control) {
+            problems.push(Problem::at(&["id"], "the id has control characters"));
+        }
+        for (name, period) in [("every", self.every), ("timeout", self.timeout)] {
+            if period.is_some_and(|period| period.get().is_zero()) {
+                problems.push(Problem::at(&[name], format!("`{name}` is zero")));
+            }
+        }
+        if self.outputs.as_ref().is_some_and(Vec::is_empty) {
+            let hint = "leave `outputs` out for all of them, or say `enabled: false`";
+            problems.push(Problem::at(&["outputs"], "the job feeds no output").hint(hint));
+        }
+        for (name, value) in &self.labels.0 {
+            if let Err(flaw) = Label::from_json(name, value, LabelKind::Identity) {
+                problems.push(Problem::at(&["labels", name], format!("label `{name}`: {flaw}")));
+            }
+        }
+        problems
+    }
+}
+
+impl OutputSettings {
+    /// The keys, so that an output can be taken apart without making a schema.
+    pub(super) const NAMES: &'static [&'static str] = &["id", "enabled"];
+}
+
+impl Agent {
+    /// What cannot be, at paths from the configuration's root.
+    pub(super) fn conflicts(&self, polling: &Polling) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.program.trim().is_empty() {
+            problems.push(Problem::at(&["agent", "program"], "the program's name is empty"));
+        } else if self.program.contains('/') || self.program.chars().any(char::is_control) {
+            let message = format!("`{}` cannot be part of a file name", self.program);
+            problems.push(Problem::at(&["agent", "program"], message));
+        } else if self.program.len() > 255 - ".agent_id".len() {
+            problems.push(Problem::at(&["agent", "program"], "the program's name is too long"));
+        }
+        if self.threads == 0 {
+            problems.push(Problem::at(&["agent", "threads"], "no job can run on 0 threads"));
+        }
+        if polling.polling_interval.is_some_and(|interval| interval.get().is_zero()) {
+            problems.push(Problem::at(&["polling", "polling_interval"], "the interval is zero"));
+        }
+        if let (Some(timeout), Some(reserve)) = (self.timeout, self.delivery_reserve)
+            && reserve >= timeout
+        {
+            let message =
+                format!("`delivery_reserve` {reserve} leaves nothing of `timeout` {timeout}");
+            problems.push(Problem::at(&["agent", "delivery_reserve"], message));
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names<T: JsonSchema>() -> Vec<String> {
+        let schema = schemars::schema_for!(T).to_value();
+        schema["properties"].as_object().map(|m| m.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_lists_of_names_are_those_of_the_types() {
+        assert_eq!(names::<JobSettings>(), JobSettings::NAMES);
+        assert_eq!(names::<OutputSettings>(), OutputSettings::NAMES);
+    }
+}

@@ -1,0 +1,28 @@
+//! One run: read the configuration, collect every due job once, make one payload, deliver it, exit.
+//!
+//! ```text
+//! YAML → config → plan → runner → payload → delivery → report → exit
+//!           secrets ┘                           ↑ ↓ spool
+//! ```
+//!
+//! The modules stand below in the order in which data flows. `plan`, `payload`, `report` and every `encode` do no
+//! I/O and read no clock; the sources are in the crate `collectors`.
+
+pub mod cli;
+pub mod config;
+pub mod secrets;
+
+pub mod plan;
+
+pub mod host;
+pub mod runner;
+
+pub mod payload;
+
+pub mod outputs;
+
+pub mod delivery;
+pub mod store;
+
+pub mod report;
+pub mod run;

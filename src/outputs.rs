@@ -1,0 +1,164 @@
+//! Where bodies go: one file per output.
+//!
+//! An output encodes a payload into a body (pure), says where the body would go, sends a body and reads the
+//! answer. It neither retries nor keeps anything: that is [`crate::delivery`]'s work, the same for all.
+//!
+//! Adding an output is one new file, a `mod` line and a line in [`OUTPUTS`], all below.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use collectors::decode::{Problem, decode};
+use collectors::page;
+use collectors::page::Page;
+use collectors::secret::Secret;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::payload::{Agent, Encoded, Payload};
+
+mod body;
+mod file;
+pub mod http;
+pub mod json_lines;
+pub mod pattoo;
+pub mod sqlite;
+mod stdout;
+
+pub use body::Body;
+
+/// What an output answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Receipt {
+    /// The body is in: every datapoint of it.
+    Accepted,
+    /// Not now: the same body may be sent again.
+    Retry {
+        /// What went wrong.
+        reason: String,
+        /// How long the output asked to be left alone.
+        after: Option<Duration>,
+    },
+    /// Never: the same body will not be accepted again.
+    Rejected {
+        /// What the output said.
+        reason: String,
+    },
+}
+
+/// Where a body goes, with nothing secret in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// The HTTP method, or what is done with a file: `APPEND`, `INSERT`, `WRITE`.
+    pub method: &'static str,
+    /// The URL or path.
+    pub url: String,
+    /// Headers; the value of a secret one is redacted.
+    pub headers: Vec<(String, String)>,
+}
+
+/// What the outputs are given of the run's surroundings.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Who collected.
+    pub agent: Agent,
+    /// Where relative paths of the configuration start.
+    pub config_directory: PathBuf,
+    /// Where what lasts is kept.
+    pub daemon_directory: PathBuf,
+}
+
+impl Surroundings {
+    /// A path of the configuration, relative ones from the configuration's folder.
+    pub fn path(&self, path: &Path) -> PathBuf {
+        self.config_directory.join(path)
+    }
+}
+
+/// An output with its options: the deserialised options are the output.
+pub trait Output: Send + Sync {
+    /// Writes the payload as this output's body.
+    ///
+    /// # Errors
+    /// Only those of `to`.
+    fn encode(&self, payload: &Payload, to: &mut dyn Write) -> io::Result<Encoded>;
+
+    /// Where a body goes.
+    fn destination(&self, surroundings: &Surroundings) -> Destination;
+
+    /// Sends one body and reads the answer, before `deadline`.
+    fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt;
+
+    /// Tries whether a body could be sent, without sending one.
+    ///
+    /// # Errors
+    /// Why it could not.
+    fn check(&self, surroundings: &Surroundings, deadline: Instant) -> Result<String, String>;
+
+    /// Whether a body still makes sense later, so that it is kept in the spool until it is accepted.
+    fn can_wait(&self) -> bool {
+        true
+    }
+
+    /// Every secret among the options.
+    fn secrets(&self) -> Vec<&Secret> {
+        Vec::new()
+    }
+
+    /// Combinations of options that cannot work.
+    fn conflicts(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+}
+
+/// Options into an output, or everything that is wrong with them.
+pub type Decode = fn(&serde_json::Value) -> Result<Box<dyn Output>, Vec<Problem>>;
+
+/// An output as the rest of the program knows it.
+#[derive(Clone, Copy)]
+pub struct Definition {
+    /// Its name in YAML, which is also the name of its file.
+    pub name: &'static str,
+    /// The head of its file.
+    pub page: Page,
+    /// Decodes its options.
+    pub decode: Decode,
+    /// The options as they will be used, defaults filled in and secrets redacted.
+    pub effective: fn(&serde_json::Value) -> Result<serde_json::Value, Vec<Problem>>,
+    /// The JSON Schema of its options.
+    pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
+}
+
+/// Every output, in the order in which they are listed.
+pub static OUTPUTS: &[Definition] = &[
+    define::<pattoo::Pattoo>("pattoo", page!("outputs/pattoo.rs")),
+    define::<sqlite::Sqlite>("sqlite", page!("outputs/sqlite.rs")),
+    define::<file::File>("file", page!("outputs/file.rs")),
+    define::<stdout::Stdout>("stdout", page!("outputs/stdout.rs")),
+];
+
+/// The output of that name.
+pub fn find(name: &str) -> Option<&'static Definition> {
+    OUTPUTS.iter().find(|definition| definition.name == name)
+}
+
+const fn define<T>(name: &'static str, page: Page) -> Definition
+where
+    T: Output + Serialize + DeserializeOwned + schemars::JsonSchema + 'static,
+{
+    Definition {
+        name,
+        page,
+        decode: |options| {
+            let output = decode::<T>(options)?;
+            let conflicts = output.conflicts();
+            if conflicts.is_empty() { Ok(Box::new(output)) } else { Err(conflicts) }
+        },
+        effective: |options| {
+            let output = decode::<T>(options)?;
+            Ok(serde_json::to_value(output).unwrap_or_default())
+        },
+        schema: |generator| generator.subschema_for::<T>(),
+    }
+}

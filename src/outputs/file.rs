@@ -1,0 +1,100 @@
+//! Datapoints as JSON Lines in a file, compressed with gzip when its name ends in `.gz`.
+//!
+//! Each run appends its datapoints, one object a line: `key`, `value`, `data_type`, `target`, `timestamp` (ms),
+//! and `unit`, `labels`, `info` where there are any. A `file` job with `format: jsonl` reads them back. A
+//! compressed file gets one gzip member a run, which `zcat` reads as one. The file is made with mode 0600, its
+//! folder with 0700; what could not be written whole is taken back, so that a full disk leaves no half line.
+//!
+//! ```yaml
+//! outputs:
+//!   - file:
+//!       path: /var/lib/collector/datapoints.jsonl.gz
+//! ```
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Body, Destination, Output, Receipt, Surroundings, json_lines};
+use crate::payload::{Encoded, Payload};
+
+/// The options of `file`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct File {
+    /// Where to append; a relative path starts at the configuration's folder.
+    path: PathBuf,
+}
+
+impl File {
+    fn is_compressed(&self) -> bool {
+        self.path.extension().is_some_and(|extension| extension == "gz")
+    }
+}
+
+impl Output for File {
+    fn encode(&self, payload: &Payload, to: &mut dyn Write) -> io::Result<Encoded> {
+        if !self.is_compressed() {
+            return json_lines::encode(payload, to);
+        }
+        let mut encoder = GzEncoder::new(to, Compression::default());
+        let encoded = json_lines::encode(payload, &mut encoder)?;
+        encoder.finish()?;
+        Ok(encoded)
+    }
+
+    fn destination(&self, surroundings: &Surroundings) -> Destination {
+        Destination {
+            method: "APPEND",
+            url: surroundings.path(&self.path).display().to_string(),
+            headers: Vec::new(),
+        }
+    }
+
+    fn deliver(&self, body: &Body, surroundings: &Surroundings, _: Instant) -> Receipt {
+        let path = surroundings.path(&self.path);
+        match append(&path, body) {
+            Ok(()) => Receipt::Accepted,
+            Err(error) => {
+                Receipt::Retry { reason: format!("`{}`: {error}", path.display()), after: None }
+            }
+        }
+    }
+
+    fn check(&self, surroundings: &Surroundings, _: Instant) -> Result<String, String> {
+        let path = surroundings.path(&self.path);
+        let mut place = path.as_path();
+        while !place.exists() {
+            place = place.parent().ok_or_else(|| format!("`{}` cannot be made", path.display()))?;
+        }
+        match rustix::fs::access(place, rustix::fs::Access::WRITE_OK) {
+            Ok(()) => Ok(format!("`{}` can be written", path.display())),
+            Err(error) => Err(format!("`{}`: {error}", place.display())),
+        }
+    }
+}
+
+fn append(path: &Path, body: &Body) -> io::Result<()> {
+    if let Some(folder) = path.parent()
+        && !folder.as_os_str().is_empty()
+    {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    let before = file.metadata()?;
+    let written = io::copy(&mut body.open()?, &mut file).and_then(|_| file.sync_data());
+    if let Err(error) = written {
+        // Pipes and devices have no length to go back to.
+        if before.is_file() {
+            fs::OpenOptions::new().write(true).open(path)?.set_len(before.len())?;
+        }
+        return Err(error);
+    }
+    Ok(())
+}

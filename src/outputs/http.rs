@@ -1,0 +1,129 @@
+//! The one HTTP transport of the outputs.
+
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
+
+use super::Body;
+
+/// How much of an answer is read, in bytes.
+const ANSWER_CAP_BYTES: u64 = 64 * 1024;
+/// How much of an answer is shown, in characters.
+const ANSWER_SHOWN: usize = 200;
+
+/// One request.
+pub struct Post<'a> {
+    /// Where to.
+    pub url: &'a str,
+    /// The headers; their values may be secret.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// What to send.
+    pub body: &'a Body,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The beginning of the answer's text.
+    pub text: String,
+    /// `Retry-After`, as a duration.
+    pub retry_after: Option<Duration>,
+}
+
+impl Answer {
+    /// The status and the first words of the answer.
+    pub fn describe(&self) -> String {
+        let text = self.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if text.is_empty() {
+            return format!("the server answered {}", self.status);
+        }
+        let shown: String = text.chars().take(ANSWER_SHOWN).collect();
+        format!("the server answered {}: {shown}", self.status)
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The run's time is over.
+    #[error("no time was left to send it")]
+    Late,
+    /// The body cannot be read.
+    #[error("cannot read the body")]
+    Body(#[source] io::Error),
+    /// The certificate authorities cannot be read.
+    #[error(transparent)]
+    Roots(#[from] collectors::web::BadRoots),
+    /// The request failed.
+    #[error("`{url}`")]
+    Request {
+        /// Where to, without query and user.
+        url: String,
+        /// Why.
+        source: Box<ureq::Error>,
+    },
+}
+
+/// Posts a body and reads the answer, whatever its status.
+///
+/// # Errors
+/// [`Error`] when there is no answer before `deadline`.
+pub fn post(post: &Post<'_>, deadline: Instant) -> Result<Answer, Error> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(Error::Late);
+    }
+    let fail = |source| Error::Request {
+        url: collectors::web::redact_url(post.url),
+        source: Box::new(source),
+    };
+    let mut request = collectors::web::agent(None)?.post(post.url);
+    for (name, value) in post.headers {
+        request = request.header(*name, *value);
+    }
+    let request = request
+        .header("Content-Length", post.body.length())
+        .config()
+        .timeout_global(Some(left))
+        .build();
+    let response = match post.body {
+        Body::Memory(bytes) => request.send(bytes.as_slice()),
+        Body::File { .. } => {
+            let mut reader = post.body.open().map_err(Error::Body)?;
+            request.send(ureq::SendBody::from_reader(&mut reader))
+        }
+    };
+    let mut response = response.map_err(fail)?;
+    let retry_after = response
+        .headers()
+        .get("Retry-After")
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.trim().parse().ok())
+        .map(Duration::from_secs);
+    let mut text = Vec::new();
+    // The status has been given: an answer that breaks off afterwards changes nothing about it.
+    let read = response.body_mut().as_reader().take(ANSWER_CAP_BYTES).read_to_end(&mut text);
+    if let Err(error) = read {
+        log::debug!("{}: the answer broke off: {error}", collectors::web::redact_url(post.url));
+    }
+    Ok(Answer {
+        status: response.status().as_u16(),
+        text: String::from_utf8_lossy(&text).into_owned(),
+        retry_after,
+    })
+}
+
+/// Whether a server answers at `url`, whatever it says.
+///
+/// # Errors
+/// Why it does not.
+pub fn reach(url: &str, deadline: Instant) -> Result<String, String> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let shown = collectors::web::redact_url(url);
+    let agent = collectors::web::agent(None).map_err(|error| crate::report::chain(&error))?;
+    match agent.get(url).config().timeout_global(Some(left)).build().call() {
+        Ok(response) => Ok(format!("`{shown}` is there (status {})", response.status().as_u16())),
+        Err(error) => Err(format!("`{shown}`: {}", crate::report::chain(&error))),
+    }
+}

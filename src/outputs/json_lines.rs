@@ -1,0 +1,63 @@
+//! The datapoints as JSON Lines: the form in which an `exec` or `file` job with `format: jsonl` reads them.
+
+use std::io::{self, Write};
+
+use collectors::datapoint::{LabelKind, Value};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use crate::payload::{Encoded, Payload, View};
+
+/// Writes one object a line: `key`, `value`, `data_type`, `target`, `timestamp`, and `unit`, `labels`, `info`
+/// where there are any.
+///
+/// # Errors
+/// Only those of `to`.
+pub fn encode(payload: &Payload, to: &mut dyn Write) -> io::Result<Encoded> {
+    let mut encoded = Encoded::default();
+    let mut line = Vec::with_capacity(256);
+    for view in payload.datapoints() {
+        line.clear();
+        serde_json::to_writer(&mut line, &Line(view))?;
+        line.push(b'\n');
+        to.write_all(&line)?;
+        encoded.datapoints += 1;
+    }
+    Ok(encoded)
+}
+
+struct Line<'a>(View<'a>);
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let view = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("key", view.key())?;
+        match view.value() {
+            Value::Int(int) => map.serialize_entry("value", &int)?,
+            Value::Uint(uint) => map.serialize_entry("value", &uint)?,
+            Value::Float(float) => map.serialize_entry("value", &float.get())?,
+            Value::Text(text) => map.serialize_entry("value", text.as_ref())?,
+        }
+        map.serialize_entry("data_type", view.point.data_type.as_str())?;
+        map.serialize_entry("target", view.target())?;
+        map.serialize_entry("timestamp", &view.point.timestamp_ms)?;
+        if let Some(unit) = view.unit() {
+            map.serialize_entry("unit", unit)?;
+        }
+        for (name, kind) in [("labels", LabelKind::Identity), ("info", LabelKind::Info)] {
+            if view.labels(kind).next().is_some() {
+                map.serialize_entry(name, &Labels(view, kind))?;
+            }
+        }
+        map.end()
+    }
+}
+
+struct Labels<'a>(View<'a>, LabelKind);
+
+impl Serialize for Labels<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.labels(self.1))
+    }
+}

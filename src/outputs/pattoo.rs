@@ -1,0 +1,104 @@
+//! A pattoo server, in its native form: de-duplicated key-value pairs, and a checksum for every series.
+//!
+//! The body is, byte for byte, what the official agent library (PattooShared 0.0.120) posts. `polling.ip_address`
+//! in the configuration is enough to have this output; it need not be listed.
+//!
+//! What would break a pattoo server is refused datapoint by datapoint, named and counted: values that are not
+//! finite or of magnitude 1e30 and above, and keys, labels and targets that are longer than its database holds. A
+//! series goes out once a run: pattoo takes the first, and what is left out is counted.
+//!
+//! Success is status 200 and nothing else. The server drops a datapoint that is older than the last one it
+//! has of the same series, so bodies that wait are sent oldest first.
+//!
+//! ```yaml
+//! outputs:
+//!   - pattoo:
+//!       ip_address: pattoo.example.org
+//!       ip_bind_port: 20201
+//! ```
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::http::{self, Post};
+use super::{Body, Destination, Output, Receipt, Surroundings};
+use crate::payload::{Encoded, Payload};
+
+mod checksum;
+mod encode;
+mod json;
+mod pairs;
+
+pub use encode::encode;
+
+/// The port on which a pattoo server listens for agents.
+pub const DEFAULT_PORT: u16 = 20_201;
+
+/// The options of `pattoo`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Pattoo {
+    /// The server's name or address.
+    pub ip_address: String,
+    /// The server's port.
+    #[serde(default = "default_port")]
+    pub ip_bind_port: u16,
+}
+
+fn default_port() -> u16 {
+    DEFAULT_PORT
+}
+
+impl Pattoo {
+    fn url(&self, surroundings: &Surroundings) -> String {
+        let host = self.ip_address.trim();
+        let host = match host.parse::<std::net::Ipv6Addr>() {
+            Ok(address) => format!("[{address}]"),
+            Err(_) => host.to_owned(),
+        };
+        let Self { ip_bind_port: port, .. } = self;
+        format!("http://{host}:{port}/pattoo/api/v1/agent/receive/{}", surroundings.agent.id)
+    }
+}
+
+impl Output for Pattoo {
+    fn encode(&self, payload: &Payload, to: &mut dyn Write) -> io::Result<Encoded> {
+        encode(payload, to)
+    }
+
+    fn destination(&self, surroundings: &Surroundings) -> Destination {
+        Destination {
+            method: "POST",
+            url: self.url(surroundings),
+            headers: vec![("Content-Type".into(), "application/json".into())],
+        }
+    }
+
+    fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt {
+        let url = self.url(surroundings);
+        let post = Post { url: &url, headers: &[("Content-Type", "application/json")], body };
+        match http::post(&post, deadline) {
+            Err(error) => Receipt::Retry { reason: crate::report::chain(&error), after: None },
+            Ok(answer) => match answer.status {
+                200 => Receipt::Accepted,
+                // The server's own fault, an overload, or somebody else's server in its place.
+                status if status >= 500 || matches!(status, 408 | 425 | 429) => {
+                    Receipt::Retry { reason: answer.describe(), after: answer.retry_after }
+                }
+                // A redirect is not followed: the address in the configuration is wrong, the body is not.
+                status if (300..400).contains(&status) => {
+                    Receipt::Retry { reason: answer.describe(), after: None }
+                }
+                // Of these the body is innocent: an address or a door that is to be put right.
+                401 | 403 | 404 | 405 => Receipt::Retry { reason: answer.describe(), after: None },
+                _ => Receipt::Rejected { reason: answer.describe() },
+            },
+        }
+    }
+
+    fn check(&self, surroundings: &Surroundings, deadline: Instant) -> Result<String, String> {
+        http::reach(&self.url(surroundings), deadline)
+    }
+}

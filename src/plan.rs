@@ -1,0 +1,189 @@
+//! What this run will do: which jobs, until when, to which outputs. No I/O, and no clock but the one it is given.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use collectors::Collector;
+use collectors::datapoint::{Label, LabelKind};
+use collectors::decode::nearest;
+
+use crate::config::{Config, DEFAULT_POLLING_INTERVAL};
+use crate::outputs::Output;
+
+/// How long a job may take when it does not say.
+const DEFAULT_JOB_TIMEOUT: Duration = Duration::from_secs(30);
+/// Delivery has a fifth of the run, and at most this.
+const LONGEST_DEFAULT_RESERVE: Duration = Duration::from_secs(30);
+
+/// What the person or machine that starts the run asks for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The run's clock, in milliseconds since 1970.
+    pub now_ms: i64,
+    /// The moment at which the run began.
+    pub started: Instant,
+    /// The ids of the jobs to run; empty for all.
+    pub only: Vec<String>,
+}
+
+/// One run, decided.
+pub struct Plan {
+    /// The run's clock, in milliseconds since 1970.
+    pub now_ms: i64,
+    /// The moment at which the run began.
+    pub started: Instant,
+    /// When collecting ends, so that there is time left to deliver.
+    pub collect_deadline: Instant,
+    /// When the run ends.
+    pub deadline: Instant,
+    /// How often runs are meant to happen.
+    pub polling_interval: Duration,
+    /// The agent's program name.
+    pub program: String,
+    /// The host's name, where the configuration gives one.
+    pub hostname: Option<String>,
+    /// How many jobs run at once, at most.
+    pub threads: usize,
+    /// Whether the run adds datapoints about itself.
+    pub run_metrics: bool,
+    /// Where relative paths of the configuration start.
+    pub config_directory: PathBuf,
+    /// Where the log of runs is kept.
+    pub log_directory: Option<PathBuf>,
+    /// Where what lasts is kept, where the configuration says.
+    pub daemon_directory: Option<PathBuf>,
+    /// The jobs, in the order of the configuration.
+    pub jobs: Vec<PlannedJob>,
+    /// The outputs, in the order of the configuration.
+    pub outputs: Vec<PlannedOutput>,
+}
+
+/// One job of this run.
+pub struct PlannedJob {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Its collector's name.
+    pub kind: &'static str,
+    /// The collector.
+    pub collector: Arc<dyn Collector>,
+    /// What is polled where a datapoint does not say; `None`: this host.
+    pub target: Option<String>,
+    /// Labels for each datapoint.
+    pub labels: Vec<Label<'static>>,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// The outputs it feeds; `None`: all.
+    pub outputs: Option<Vec<String>>,
+}
+
+/// One output of this run.
+pub struct PlannedOutput {
+    /// Its id.
+    pub id: String,
+    /// Its kind.
+    pub kind: &'static str,
+    /// The output.
+    pub output: Arc<dyn Output>,
+}
+
+impl PlannedJob {
+    /// Whether the job's datapoints go to the output of that id.
+    pub fn feeds(&self, output: &str) -> bool {
+        self.outputs.as_ref().is_none_or(|ids| ids.iter().any(|id| id == output))
+    }
+}
+
+/// A request that the configuration cannot meet.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// `--only` names a job that is not there.
+    #[error("there is no job `{id}`{}", .meant.as_ref().map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default())]
+    NoSuchJob {
+        /// What was asked for.
+        id: String,
+        /// What was probably meant.
+        meant: Option<String>,
+    },
+    /// `--only` names a job that is turned off.
+    #[error("the job `{0}` is not enabled")]
+    NotEnabled(String),
+}
+
+impl Plan {
+    /// Decides a run.
+    ///
+    /// # Errors
+    /// [`Error`] for every name in the request that the configuration has not.
+    pub fn new(config: Config, request: Request) -> Result<Self, Vec<Error>> {
+        let errors = missing(&config, &request.only);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let interval = config.polling.polling_interval.unwrap_or(DEFAULT_POLLING_INTERVAL).get();
+        let agent = config.agent;
+        let timeout = agent.timeout.map_or(interval, collectors::period::Period::get);
+        let reserve = match agent.delivery_reserve {
+            Some(reserve) => reserve.get().min(timeout),
+            None => (timeout / 5).min(LONGEST_DEFAULT_RESERVE),
+        };
+        let wanted =
+            |id: &str| request.only.is_empty() || request.only.iter().any(|only| only == id);
+        let jobs = config.jobs.into_iter().filter(|job| job.settings.enabled);
+        let jobs = jobs.filter(|job| wanted(&job.settings.id)).map(|job| {
+            let settings = job.settings;
+            let target = settings.target.or_else(|| job.collector.default_target());
+            PlannedJob {
+                id: settings.id.into(),
+                kind: job.kind,
+                collector: job.collector.into(),
+                target,
+                labels: labels(&settings.labels.0),
+                timeout: settings.timeout.map_or(DEFAULT_JOB_TIMEOUT, |timeout| timeout.get()),
+                outputs: settings.outputs,
+            }
+        });
+        let outputs = config.outputs.into_iter().filter(|output| output.enabled).map(|output| {
+            PlannedOutput { id: output.id, kind: output.kind, output: output.output.into() }
+        });
+        Ok(Self {
+            now_ms: request.now_ms,
+            started: request.started,
+            collect_deadline: request.started + (timeout - reserve),
+            deadline: request.started + timeout,
+            polling_interval: interval,
+            program: agent.program.trim().to_owned(),
+            hostname: agent.hostname,
+            threads: usize::from(agent.threads),
+            run_metrics: agent.run_metrics,
+            config_directory: config.directory,
+            log_directory: config.main.log_directory,
+            daemon_directory: config.main.daemon_directory,
+            jobs: jobs.collect(),
+            outputs: outputs.collect(),
+        })
+    }
+}
+
+fn missing(config: &Config, only: &[String]) -> Vec<Error> {
+    let ids = || config.jobs.iter().map(|job| job.settings.id.as_str());
+    let find = |id: &String| config.jobs.iter().find(|job| job.settings.id == *id);
+    only.iter()
+        .filter_map(|id| match find(id) {
+            None => {
+                let meant = nearest(id, ids()).map(str::to_owned);
+                Some(Error::NoSuchJob { id: id.clone(), meant })
+            }
+            Some(job) if !job.settings.enabled => Some(Error::NotEnabled(id.clone())),
+            Some(_) => None,
+        })
+        .collect()
+}
+
+/// The configuration has refused what is no label.
+fn labels(map: &serde_json::Map<String, serde_json::Value>) -> Vec<Label<'static>> {
+    map.iter()
+        .filter_map(|(name, value)| Label::from_json(name, value, LabelKind::Identity).ok())
+        .map(Label::into_owned)
+        .collect()
+}

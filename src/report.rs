@@ -1,0 +1,256 @@
+//! What happened in a run: jobs, outputs, exit status. Pure; written for machines here, for people in `table`.
+
+pub mod log;
+pub mod metrics;
+pub mod status;
+pub mod table;
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+pub use status::Status;
+
+use crate::payload::{Encoded, Refused};
+use crate::runner::Ending;
+
+/// One run.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The run's id.
+    pub run: String,
+    /// The program's version.
+    pub version: &'static str,
+    /// The run's clock, in milliseconds since 1970.
+    pub timestamp_ms: i64,
+    /// How long it took.
+    #[serde(rename = "duration_seconds", serialize_with = "seconds")]
+    pub duration: Duration,
+    /// What became of it, as the process's exit status.
+    pub status: Status,
+    /// The jobs, in the order of the configuration.
+    pub jobs: Vec<JobReport>,
+    /// The outputs, in the order of the configuration.
+    pub outputs: Vec<OutputReport>,
+    /// What is odd about the run as a whole.
+    pub warnings: Vec<String>,
+}
+
+/// One job of a run.
+#[derive(Debug, Serialize)]
+pub struct JobReport {
+    /// Its id.
+    pub job: String,
+    /// Its collector's name.
+    pub collector: String,
+    /// How it ended.
+    pub result: JobResult,
+    /// Datapoints it brought.
+    pub datapoints: u64,
+    /// Datapoints that could not be made.
+    pub refused: u64,
+    /// The first of those.
+    pub refusals: Vec<String>,
+    /// Labels that were left off.
+    pub labels_dropped: u64,
+    /// How long it ran.
+    #[serde(rename = "duration_seconds", serialize_with = "seconds")]
+    pub duration: Duration,
+    /// Why it failed, or what is worth knowing.
+    pub note: Option<String>,
+    /// The last lines of its own log.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+}
+
+/// How a job ended, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobResult {
+    /// Everything was collected.
+    Ok,
+    /// There is no such thing on this host.
+    Absent,
+    /// It failed.
+    Failed,
+    /// It was not done in time.
+    Late,
+    /// It panicked.
+    Panicked,
+    /// It had no turn.
+    NotStarted,
+}
+
+impl JobResult {
+    /// The word in reports and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Absent => "absent",
+            Self::Failed => "failed",
+            Self::Late => "late",
+            Self::Panicked => "panicked",
+            Self::NotStarted => "not started",
+        }
+    }
+
+    /// Whether the job did what it should.
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Ok | Self::Absent)
+    }
+}
+
+impl From<&Ending> for JobResult {
+    fn from(ending: &Ending) -> Self {
+        match ending {
+            Ending::Done => Self::Ok,
+            Ending::Absent(_) => Self::Absent,
+            Ending::Failed(_) => Self::Failed,
+            Ending::Late(_) => Self::Late,
+            Ending::Panicked(_) => Self::Panicked,
+            Ending::NotStarted => Self::NotStarted,
+        }
+    }
+}
+
+/// One output of a run.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct OutputReport {
+    /// Its id.
+    pub output: String,
+    /// Its kind.
+    pub kind: String,
+    /// Datapoints that it accepted, of this run and of those before.
+    pub accepted: u64,
+    /// Bodies that it accepted.
+    pub accepted_bodies: u64,
+    /// Datapoints that wait in the spool.
+    pub waiting: u64,
+    /// Bodies that wait in the spool.
+    pub waiting_bodies: u64,
+    /// Datapoints that were set aside because the output will never accept them.
+    pub quarantined: u64,
+    /// Datapoints that must not be sent to it.
+    pub refused: u64,
+    /// The first of those.
+    pub refusals: Vec<String>,
+    /// Datapoints left out because their series had one for the same moment.
+    pub duplicates: u64,
+    /// Datapoints left out because the output takes one per series and run.
+    pub superseded: u64,
+    /// Datapoints that are lost for another reason.
+    pub lost: u64,
+    /// Labels that were left off.
+    pub labels_dropped: u64,
+    /// What went wrong.
+    pub note: Option<String>,
+}
+
+impl Report {
+    /// How many datapoints the jobs brought.
+    pub fn datapoints(&self) -> u64 {
+        self.jobs.iter().map(|job| job.datapoints).sum()
+    }
+
+    /// One line for each thing that went wrong, naming job or output, and cause.
+    pub fn failures(&self) -> Vec<String> {
+        let jobs = self.jobs.iter().filter(|job| !job.result.is_success()).map(|job| {
+            let note = job.note.as_deref().unwrap_or_default();
+            format!("job `{}` {}: {note}", job.job, job.result.as_str())
+        });
+        let refused = self.jobs.iter().filter(|job| job.refused > 0).map(|job| {
+            let first = job.refusals.join("; ");
+            format!("job `{}`: {} datapoints refused: {first}", job.job, job.refused)
+        });
+        let outputs = self.outputs.iter().flat_map(OutputReport::failures);
+        jobs.chain(refused).chain(outputs).collect()
+    }
+}
+
+impl OutputReport {
+    /// Takes in what encoding left out.
+    pub fn count(&mut self, encoded: Encoded) {
+        self.refused += encoded.refused;
+        self.duplicates += encoded.duplicates;
+        self.superseded += encoded.superseded;
+        self.labels_dropped += encoded.labels_dropped;
+        let named = encoded.refusals.into_iter();
+        self.refusals.extend(
+            named.map(|Refused { job, key, reason }| format!("job `{job}`, key `{key}`: {reason}")),
+        );
+    }
+
+    fn failures(&self) -> Vec<String> {
+        let note = self.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+        let mut lines = Vec::new();
+        let mut say = |count: u64, what: String| {
+            if count > 0 {
+                lines.push(format!("output `{}`: {count} datapoints {what}", self.output));
+            }
+        };
+        say(self.waiting, format!("wait in {} bodies{note}", self.waiting_bodies));
+        say(self.quarantined, format!("set aside{note}"));
+        say(self.lost, format!("lost{note}"));
+        say(self.refused, format!("refused: {}", self.refusals.join("; ")));
+        say(self.superseded, "left out: it takes one datapoint of a series in each run".to_owned());
+        if lines.is_empty()
+            && let Some(note) = &self.note
+        {
+            lines.push(format!("output `{}`: {note}", self.output));
+        }
+        lines
+    }
+
+    fn status(&self) -> Status {
+        if self.quarantined + self.refused + self.superseded + self.lost > 0 {
+            Status::Lost
+        } else if self.waiting_bodies > 0 {
+            Status::Waiting
+        } else {
+            Status::Success
+        }
+    }
+}
+
+/// The exit status of a run with these jobs and outputs: the gravest of all.
+pub fn status(jobs: &[JobReport], outputs: &[OutputReport]) -> Status {
+    let jobs = jobs.iter().map(|job| match job {
+        job if job.refused > 0 => Status::Lost,
+        job if job.result.is_success() => Status::Success,
+        _ => Status::JobFailed,
+    });
+    jobs.chain(outputs.iter().map(OutputReport::status)).max().unwrap_or(Status::Success)
+}
+
+/// An error and its causes on one line, each cause once.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((duration.as_secs_f64() * 1e6).round() / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gravest_status_wins() {
+        let waiting = OutputReport { waiting_bodies: 1, ..OutputReport::default() };
+        let lost = OutputReport { refused: 1, ..OutputReport::default() };
+        assert_eq!(status(&[], &[]), Status::Success);
+        assert_eq!(status(&[], std::slice::from_ref(&waiting)), Status::Waiting);
+        assert_eq!(status(&[], &[waiting, lost]), Status::Lost);
+    }
+}

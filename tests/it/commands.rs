@@ -1,0 +1,80 @@
+//! The commands around the run: catalogue, samples, schema, completions.
+
+use std::fs;
+use std::path::Path;
+
+use crate::workspace::Workspace;
+
+#[test]
+fn help_shows_every_exit_status() {
+    let help = Workspace::empty().command(&["--help"]).finish().exit(0).stdout();
+    for status in collector::report::Status::ALL {
+        assert!(help.contains(status.meaning()), "{help}");
+    }
+}
+
+#[test]
+fn every_sample_works_when_pasted() {
+    let collectors = collectors::COLLECTORS.iter().map(|one| (one.name, one.page));
+    let outputs = collector::outputs::OUTPUTS.iter().map(|one| (one.name, one.page));
+    for (name, page) in collectors.chain(outputs) {
+        let sample = page.sample().unwrap_or_else(|| panic!("`{name}` has no sample"));
+        Workspace::new(&sample).run(&["check"]).exit(0);
+        let shown = Workspace::empty().command(&["show", name]).finish().exit(0);
+        shown.prints(&sample).prints("## Options");
+    }
+}
+
+#[test]
+fn list_and_show_know_every_name_and_guess_misspelt_ones() {
+    let list = Workspace::empty().command(&["list"]).finish().exit(0).stdout();
+    for one in collectors::COLLECTORS {
+        assert!(list.contains(one.name) && list.contains(&one.page.summary()), "{list}");
+    }
+    Workspace::empty().command(&["show", "sistem"]).finish().exit(2).says("did you mean `system`?");
+}
+
+#[test]
+fn the_written_configuration_is_good_and_is_not_overwritten() {
+    let workspace = Workspace::empty();
+    workspace.command(&["init"]).finish().exit(0);
+    workspace.run(&["check"]).exit(0);
+    workspace.command(&["init"]).finish().exit(2).says("is there already");
+    workspace.command(&["init", "--force"]).finish().exit(0);
+}
+
+#[test]
+fn the_schema_in_config_is_current() {
+    let schema = Workspace::empty().command(&["config", "--schema"]).finish().exit(0).stdout();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/schema.json");
+    let kept = fs::read_to_string(path).unwrap_or_default();
+    assert!(schema == kept, "renew it: collector config --schema > config/schema.json");
+}
+
+#[test]
+fn the_effective_configuration_redacts_secrets_and_reads_back() {
+    let workspace = Workspace::new(
+        "jobs:
+  - id: web
+    http: {url: 'http://x.example/', auth: {bearer: hunter2}, values: {a: /a}}
+  - id: by-reference
+    http: {url: 'http://x.example/', auth: {bearer: {env: TOKEN}}, values: {a: /a}}
+",
+    );
+    let shown = workspace.run(&["config", "--effective"]).exit(0).prints("env: TOKEN");
+    assert!(!shown.stdout().contains("hunter2"));
+    workspace.write("collector.yaml", shown.stdout());
+    workspace.run(&["check"]).exit(0);
+}
+
+#[test]
+fn completions_and_man_page_are_printed() {
+    for shell in ["bash", "zsh", "fish"] {
+        Workspace::empty()
+            .command(&["completions", shell])
+            .finish()
+            .exit(0)
+            .prints("collector");
+    }
+    Workspace::empty().command(&["man"]).finish().exit(0).prints(".TH collector");
+}

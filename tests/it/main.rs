@@ -1,0 +1,10 @@
+//! The program as its users meet it: the real binary, real sockets, real files.
+
+mod check;
+mod commands;
+mod golden;
+mod pattoo;
+mod run;
+mod server;
+mod tree;
+mod workspace;

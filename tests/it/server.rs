@@ -1,0 +1,163 @@
+//! A loopback HTTP server that keeps what it is sent and answers as told.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// One request as it came.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Method and path.
+    pub line: String,
+    /// Header names in lower case, with their values.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// How one request is answered.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// With a status, headers and a body.
+    Status(u16, &'static str, String),
+    /// Never; the connection stays open.
+    Hang,
+    /// With the first half of an answer, and then never.
+    HangHalfway,
+    /// By closing the connection.
+    Close,
+}
+
+impl Answer {
+    /// A status and nothing else.
+    pub fn status(status: u16) -> Self {
+        Self::Status(status, "", String::new())
+    }
+
+    /// 200 with this body.
+    pub fn text(body: impl Into<String>) -> Self {
+        Self::Status(200, "", body.into())
+    }
+}
+
+/// The server. It lives until the test process ends.
+pub struct Server {
+    port: u16,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Server {
+    /// Answers every request with 200.
+    pub fn start() -> Self {
+        Self::answering(Vec::new())
+    }
+
+    /// Answers in this order, and then with 200.
+    pub fn answering(answers: Vec<Answer>) -> Self {
+        Self::on(TcpListener::bind("127.0.0.1:0").expect("a free port"), answers)
+    }
+
+    /// The same on a port that was free a moment ago.
+    pub fn on_port(port: u16) -> Self {
+        Self::on(TcpListener::bind(("127.0.0.1", port)).expect("the port is free"), Vec::new())
+    }
+
+    fn on(listener: TcpListener, answers: Vec<Answer>) -> Self {
+        let port = listener.local_addr().expect("an address").port();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&requests);
+        let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (kept, answers) = (Arc::clone(&kept), Arc::clone(&answers));
+                thread::spawn(move || serve(stream, &kept, &answers));
+            }
+        });
+        Self { port, requests }
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `http://127.0.0.1:<port><path>`
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// What came so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().expect("no test panicked with it").clone()
+    }
+}
+
+/// A port on which nobody listens.
+pub fn closed_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+fn serve(stream: TcpStream, kept: &Mutex<Vec<Request>>, answers: &Mutex<VecDeque<Answer>>) {
+    let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+    let mut writer = stream;
+    while let Some(request) = read_request(&mut reader) {
+        kept.lock().expect("no test panicked with it").push(request);
+        let answer = answers.lock().expect("no test panicked with it").pop_front();
+        match answer.unwrap_or(Answer::status(200)) {
+            Answer::Status(status, headers, body) => {
+                let head = format!(
+                    "HTTP/1.1 {status} Word\r\n{headers}Content-Length: {}\r\n\r\n",
+                    body.len()
+                );
+                if writer.write_all(head.as_bytes()).is_err()
+                    || writer.write_all(body.as_bytes()).is_err()
+                {
+                    return;
+                }
+            }
+            Answer::Hang => thread::sleep(Duration::from_secs(3_600)),
+            Answer::HangHalfway => {
+                writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Le").ok();
+                thread::sleep(Duration::from_secs(3_600));
+            }
+            Answer::Close => {
+                writer.shutdown(Shutdown::Both).ok();
+                return;
+            }
+        }
+    }
+}
+
+fn read_request(reader: &mut impl BufRead) -> Option<Request> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|&length| length > 0)?;
+    let mut headers = Vec::new();
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok().filter(|&length| length > 0)?;
+        let Some((name, value)) = header.trim_end().split_once(':') else { break };
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    let length = headers.iter().find(|(name, _)| name == "content-length");
+    let length = length.and_then(|(_, value)| value.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let line = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
+    Some(Request { line, headers, body })
+}

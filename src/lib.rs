@@ -1,0 +1,4 @@
+//! The run.
+
+pub mod outputs;
+pub mod payload;

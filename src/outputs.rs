@@ -1,0 +1,3 @@
+//! Where bodies go: one file per output.
+
+pub mod pattoo;

@@ -1,0 +1,163 @@
+//! What one run has to say: the datapoints of every job, and who says it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use collectors::batch::{Batch, Point};
+use collectors::datapoint::Value;
+
+/// Who collected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// 64 hex digits, made once per machine and program.
+    pub id: String,
+    /// The agent's program name.
+    pub program: String,
+    /// The host's name, fully qualified where it is known.
+    pub hostname: String,
+}
+
+/// One run's datapoints, in the order of the configuration's jobs.
+#[derive(Debug)]
+pub struct Payload {
+    /// Who collected.
+    pub agent: Agent,
+    /// The run's clock, in milliseconds since 1970.
+    pub timestamp_ms: i64,
+    /// How often runs are meant to happen.
+    pub polling_interval: Duration,
+    /// What each job brought.
+    pub batches: Vec<JobBatch>,
+}
+
+/// What one job brought.
+#[derive(Debug)]
+pub struct JobBatch {
+    /// The job's id.
+    pub job: Arc<str>,
+    /// Its datapoints.
+    pub batch: Arc<Batch>,
+}
+
+/// How many refusals are named; the others are only counted.
+pub const REFUSALS_NAMED: usize = 20;
+
+/// What an output's encoder made of a payload. Every datapoint is in exactly one of the four counts.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// Datapoints in the body.
+    pub datapoints: u64,
+    /// Datapoints left out because the same series had one for the same moment.
+    pub duplicates: u64,
+    /// Datapoints left out because the output takes one per series and payload, and this one has another
+    /// timestamp: they are lost for this output.
+    pub superseded: u64,
+    /// Datapoints that the output must not be sent.
+    pub refused: u64,
+    /// Labels that the output must not be sent; their datapoints went without them.
+    pub labels_dropped: u64,
+    /// The first [`REFUSALS_NAMED`] refusals.
+    pub refusals: Vec<Refused>,
+}
+
+/// A datapoint that an output must not be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The job that brought it.
+    pub job: Arc<str>,
+    /// Its key.
+    pub key: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Encoded {
+    /// Counts a refusal, and names it while there is room.
+    pub fn refuse(&mut self, job: &Arc<str>, key: &str, reason: impl Into<String>) {
+        self.refused += 1;
+        if self.refusals.len() < REFUSALS_NAMED {
+            self.refusals.push(Refused {
+                job: Arc::clone(job),
+                key: key.to_owned(),
+                reason: reason.into(),
+            });
+        }
+    }
+}
+
+impl Payload {
+    /// How many datapoints there are.
+    pub fn len(&self) -> usize {
+        self.batches.iter().map(|job| job.batch.len()).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The same run with the jobs that `wanted` names, for an output that not every job feeds.
+    #[must_use]
+    pub fn only(&self, wanted: impl Fn(&str) -> bool) -> Self {
+        let chosen = self.batches.iter().filter(|job| wanted(&job.job));
+        Self {
+            agent: self.agent.clone(),
+            timestamp_ms: self.timestamp_ms,
+            polling_interval: self.polling_interval,
+            batches: chosen
+                .map(|job| JobBatch { job: Arc::clone(&job.job), batch: Arc::clone(&job.batch) })
+                .collect(),
+        }
+    }
+
+    /// Every datapoint, in order.
+    pub fn datapoints(&self) -> impl Iterator<Item = View<'_>> {
+        self.batches.iter().flat_map(|JobBatch { job, batch }| {
+            batch.points().iter().map(move |point| View { job, batch, point })
+        })
+    }
+}
+
+/// A datapoint with its text at hand.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// The job that brought it.
+    pub job: &'a Arc<str>,
+    batch: &'a Batch,
+    /// The datapoint as stored.
+    pub point: &'a Point,
+}
+
+impl<'a> View<'a> {
+    /// What was measured.
+    pub fn key(&self) -> &'a str {
+        self.batch.text(self.point.key)
+    }
+
+    /// What was polled.
+    pub fn target(&self) -> &'a str {
+        self.batch.text(self.point.target)
+    }
+
+    /// The measurement.
+    pub fn value(&self) -> Value<'a> {
+        self.batch.value(self.point)
+    }
+
+    /// The unit, where the collector gave one.
+    pub fn unit(&self) -> Option<&'a str> {
+        self.batch.unit(self.point.attributes)
+    }
+
+    /// Labels of that kind as name and value, in order.
+    pub fn labels(
+        &self,
+        kind: collectors::datapoint::LabelKind,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let batch = self.batch;
+        let labels = batch.labels(self.point.attributes).iter();
+        labels
+            .filter(move |label| label.kind == kind)
+            .map(move |label| (batch.text(label.name), batch.text(label.value)))
+    }
+}

@@ -194,18 +194,33 @@ impl fmt::Display for Value<'_> {
 }
 
 /// The shortest text that reads back as the same float, in Python's form: `732.0`, `0.1`, `1e+21`, `1e-07`.
+///
+/// Where two texts are equally short and equally near, Python takes the one that ends in an even digit. So does
+/// `zmij`, and the standard library does not: it writes 80399220247682.625 with `.63` at the end.
 pub fn python_float(number: f64) -> String {
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format(number);
     let magnitude = number.abs();
-    if magnitude == 0.0 || (1e-4..1e16).contains(&magnitude) {
-        return format!("{number:?}");
+    if magnitude == 0.0 || (1e-4..1e16).contains(&magnitude) || !number.is_finite() {
+        return text.to_owned();
     }
-    let scientific = format!("{number:e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let (sign, exponent) = match exponent.strip_prefix('-') {
-        Some(rest) => ('-', rest),
-        None => ('+', exponent),
-    };
-    format!("{digits}e{sign}{exponent:0>2}")
+    let (sign, text) = text.strip_prefix('-').map_or(("", text), |text| ("-", text));
+    match text.split_once('e') {
+        Some((digits, exponent)) => {
+            let (exponent_sign, exponent) =
+                exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
+            let exponent = exponent.trim_start_matches('+');
+            format!("{sign}{digits}e{exponent_sign}{exponent:0>2}")
+        }
+        // Just below 1e-4, where Python begins with exponents and `zmij` does not yet.
+        None => {
+            let digits = text.trim_start_matches(['0', '.']);
+            let exponent = text.len() - digits.len() - 1;
+            let (first, rest) = digits.split_at_checked(1).unwrap_or((digits, ""));
+            let point = if rest.is_empty() { "" } else { "." };
+            format!("{sign}{first}{point}{rest}e-{exponent:0>2}")
+        }
+    }
 }
 
 const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;
@@ -404,6 +419,11 @@ mod tests {
             (1.234_567_890_123_456_8e17, "1.2345678901234568e+17"),
             (5e-324, "5e-324"),
             (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (-9.999e-5, "-9.999e-05"),
+            // Exactly between two texts of equal length.
+            (80_399_220_247_682.625, "80399220247682.62"),
+            (1.0e23, "1e+23"),
         ] {
             assert_eq!(python_float(number), text);
         }

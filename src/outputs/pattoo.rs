@@ -29,10 +29,18 @@ use crate::payload::{Encoded, Payload};
 
 mod checksum;
 mod encode;
+mod equality;
+mod in_order;
 mod json;
+mod label_sets;
+mod limits;
+mod numbering;
 mod pairs;
+mod texts;
+mod writing;
 
-pub use encode::encode;
+pub use encode::{Settings, encode, encode_with};
+pub use limits::{Limits, TEXT_BYTES_MAX, VALUE_LIMIT};
 
 /// The port on which a pattoo server listens for agents.
 pub const DEFAULT_PORT: u16 = 20_201;

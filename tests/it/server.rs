@@ -1,7 +1,7 @@
 //! A loopback HTTP server that keeps what it is sent and answers as told.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -9,30 +9,30 @@ use std::time::Duration;
 
 /// One request as it came.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// Method and path.
-    pub line: String,
+    pub(crate) line: String,
     /// Header names in lower case, with their values.
-    pub headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     /// The body.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Request {
     /// A header's value.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
 /// How one request is answered.
 #[derive(Debug, Clone)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// With a status, headers and a body.
     Status(u16, &'static str, String),
     /// Never; the connection stays open.
@@ -45,35 +45,30 @@ pub enum Answer {
 
 impl Answer {
     /// A status and nothing else.
-    pub fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self::Status(status, "", String::new())
-    }
-
-    /// 200 with this body.
-    pub fn text(body: impl Into<String>) -> Self {
-        Self::Status(200, "", body.into())
     }
 }
 
 /// The server. It lives until the test process ends.
-pub struct Server {
+pub(crate) struct Server {
     port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
     /// Answers every request with 200.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::answering(Vec::new())
     }
 
     /// Answers in this order, and then with 200.
-    pub fn answering(answers: Vec<Answer>) -> Self {
+    pub(crate) fn answering(answers: Vec<Answer>) -> Self {
         Self::on(TcpListener::bind("127.0.0.1:0").expect("a free port"), answers)
     }
 
     /// The same on a port that was free a moment ago.
-    pub fn on_port(port: u16) -> Self {
+    pub(crate) fn on_port(port: u16) -> Self {
         Self::on(TcpListener::bind(("127.0.0.1", port)).expect("the port is free"), Vec::new())
     }
 
@@ -92,23 +87,18 @@ impl Server {
     }
 
     /// The port it listens on.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// `http://127.0.0.1:<port><path>`
-    pub fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
-    }
-
     /// What came so far.
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().expect("no test panicked with it").clone()
     }
 }
 
 /// A port on which nobody listens.
-pub fn closed_port() -> u16 {
+pub(crate) fn closed_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").port()
 }

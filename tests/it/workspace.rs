@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// A folder with `collector.yaml` and a daemon directory, gone when dropped.
-pub struct Workspace {
+pub(crate) struct Workspace {
     folder: tempfile::TempDir,
 }
 
 impl Workspace {
     /// A workspace whose configuration is `yaml`; its `main` section is added, so that nothing leaves the folder.
-    pub fn new(yaml: &str) -> Self {
+    pub(crate) fn new(yaml: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let workspace = Self { folder };
         let daemon = workspace.path("daemon");
@@ -22,35 +22,35 @@ impl Workspace {
     }
 
     /// A workspace without a configuration.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
     /// A path in the workspace.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Writes a file in the workspace.
-    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("the folder");
         fs::write(path, text).expect("the file");
     }
 
     /// Gives the agent a known id.
-    pub fn agent_id(&self, program: &str, id: &str) {
+    pub(crate) fn agent_id(&self, program: &str, id: &str) {
         self.write(&format!("daemon/agent_id/{program}.agent_id"), id);
     }
 
     /// The program with these arguments and this workspace's configuration.
-    pub fn run(&self, arguments: &[&str]) -> Finished {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Finished {
         let config = self.path("collector.yaml");
         self.command(arguments).env("COLLECTOR_CONFIG", config).finish()
     }
 
     /// The program with these arguments, in a clean environment, with this folder as its home.
-    pub fn command(&self, arguments: &[&str]) -> Invocation {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Invocation {
         let mut command = Command::new(env!("CARGO_BIN_EXE_collector"));
         command
             .args(arguments)
@@ -64,7 +64,7 @@ impl Workspace {
     }
 
     /// The files below a folder of the workspace, by their paths in it.
-    pub fn files(&self, name: &str) -> Vec<String> {
+    pub(crate) fn files(&self, name: &str) -> Vec<String> {
         let root = self.path(name);
         let mut open = vec![root.clone()];
         let mut files = Vec::new();
@@ -88,29 +88,24 @@ fn relative(path: &Path, root: &Path) -> String {
 }
 
 /// A command about to be run.
-pub struct Invocation(Command);
+pub(crate) struct Invocation(Command);
 
 impl Invocation {
     /// With this variable.
-    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.0.env(name, value.into());
         self
     }
 
     /// Runs it to its end.
-    pub fn finish(mut self) -> Finished {
+    pub(crate) fn finish(mut self) -> Finished {
         let shown = format!("{:?}", self.0.get_args().collect::<Vec<_>>());
         Finished { output: self.0.output().expect("the program starts"), shown }
-    }
-
-    /// Starts it.
-    pub fn spawn(mut self) -> std::process::Child {
-        self.0.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
     }
 }
 
 /// A command that has ended.
-pub struct Finished {
+pub(crate) struct Finished {
     output: Output,
     shown: String,
 }
@@ -118,7 +113,7 @@ pub struct Finished {
 impl Finished {
     /// Asserts the exit status.
     #[track_caller]
-    pub fn exit(self, expected: i32) -> Self {
+    pub(crate) fn exit(self, expected: i32) -> Self {
         let status = self.output.status.code();
         assert_eq!(
             status,
@@ -133,7 +128,7 @@ impl Finished {
 
     /// Asserts that standard error has this text.
     #[track_caller]
-    pub fn says(self, text: &str) -> Self {
+    pub(crate) fn says(self, text: &str) -> Self {
         let stderr = self.stderr();
         assert!(stderr.contains(text), "expected {text:?} in\n{stderr}");
         self
@@ -141,7 +136,7 @@ impl Finished {
 
     /// Asserts that standard output has this text.
     #[track_caller]
-    pub fn prints(self, text: &str) -> Self {
+    pub(crate) fn prints(self, text: &str) -> Self {
         let stdout = self.stdout();
         assert!(stdout.contains(text), "expected {text:?} in\n{stdout}");
         self
@@ -149,23 +144,23 @@ impl Finished {
 
     /// Asserts that nothing at all was printed.
     #[track_caller]
-    pub fn silent(self) -> Self {
+    pub(crate) fn silent(self) -> Self {
         assert_eq!((self.stdout().as_str(), self.stderr().as_str()), ("", ""), "{}", self.shown);
         self
     }
 
     /// Standard output.
-    pub fn stdout(&self) -> String {
+    pub(crate) fn stdout(&self) -> String {
         String::from_utf8_lossy(&self.output.stdout).into_owned()
     }
 
     /// Standard output, byte for byte.
-    pub fn stdout_bytes(&self) -> &[u8] {
+    pub(crate) fn stdout_bytes(&self) -> &[u8] {
         &self.output.stdout
     }
 
     /// Standard error.
-    pub fn stderr(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.output.stderr).into_owned()
     }
 }

@@ -14,7 +14,9 @@ pub mod page;
 pub mod period;
 pub mod secret;
 pub mod sink;
+pub mod web;
 
+mod mapping;
 mod random;
 
 use serde::Serialize;

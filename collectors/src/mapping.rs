@@ -22,7 +22,7 @@ use crate::decode::Problem;
 use crate::sink::{Sealed, Sink};
 
 use element::Element;
-pub(crate) use json::Json;
+pub(crate) use json::{Json, kind, parse as parse_json};
 use label::LabelRule;
 pub(crate) use pick::Pick;
 use text::Pattern;
@@ -316,6 +316,11 @@ impl Mapping {
         }
         Ok(labels)
     }
+}
+
+/// The member that `pick` picks, if there is exactly one.
+pub(crate) fn find_json<'a>(document: &'a Json, pick: &Pick) -> Option<&'a Json> {
+    json::find(document, pick).ok()
 }
 
 /// Which element of its kind it is, for whoever looks for it: `("line", 7)`.

@@ -16,7 +16,7 @@ const OUT_OF_RANGE: &str = "\u{1}out of range";
 const DIGITS_SHOWN: usize = 32;
 
 /// Parses a document. One number beyond all floats (`1e400`) does not cost the whole of it.
-pub(super) fn parse(body: &[u8]) -> Result<Json, Error> {
+pub(crate) fn parse(body: &[u8]) -> Result<Json, Error> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     match serde_json::from_slice(body) {
         // serde_json has no kind for this error, only a text.
@@ -106,7 +106,7 @@ impl Element for Json {
 }
 
 /// The member that `pick` picks. `null` is as good as nothing.
-pub(crate) fn find<'a>(element: &'a Json, pick: &Pick) -> Result<&'a Json, NotFound> {
+pub(super) fn find<'a>(element: &'a Json, pick: &Pick) -> Result<&'a Json, NotFound> {
     let found = match pick.way() {
         Way::Whole => Some(element),
         Way::Pointer => element.pointer(pick.as_str()),
@@ -124,7 +124,7 @@ pub(crate) fn find<'a>(element: &'a Json, pick: &Pick) -> Result<&'a Json, NotFo
 }
 
 /// What it is, for a message.
-pub(super) fn kind(json: &Json) -> &'static str {
+pub(crate) fn kind(json: &Json) -> &'static str {
     match json {
         Json::Null => "null",
         Json::Bool(_) => "a boolean",

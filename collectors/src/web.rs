@@ -27,10 +27,13 @@ pub use url::{NotAUrl, Url, redact_url};
 /// What the program calls itself.
 pub const USER_AGENT: &str = concat!("collector/", env!("CARGO_PKG_VERSION"));
 
-/// An answer's status line and headers must fit into the input buffer as a whole.
-const INPUT_BUFFER_BYTES: usize = 16 * 1024;
+/// An answer's status line and headers must fit into the input buffer as a whole: this much is what web servers
+/// pass on by default. A request may ask for [`LARGE_INPUT_BUFFER_BYTES`].
+const INPUT_BUFFER_BYTES: usize = 8 * 1024;
+/// An input buffer for answers with very long headers.
+pub const LARGE_INPUT_BUFFER_BYTES: usize = 64 * 1024;
 /// A single header must fit into the output buffer as a whole; see [`output_buffer_bytes`].
-const OUTPUT_BUFFER_BYTES: usize = 4 * 1024;
+const OUTPUT_BUFFER_BYTES: usize = 2 * 1024;
 /// As many as there are jobs at once, so that no connection is made twice.
 const IDLE_CONNECTIONS: usize = 256;
 

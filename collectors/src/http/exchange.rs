@@ -30,6 +30,13 @@ pub(super) struct Exchange<'a> {
     pub(super) expects: &'a dyn Fn(u16) -> bool,
 }
 
+/// How long an answer's headers may be.
+#[derive(Clone, Copy)]
+enum Headers {
+    Usual,
+    Long,
+}
+
 impl Exchange<'_> {
     /// Asks `url`, follows redirects, and reads the answer.
     pub(super) fn run(&self, url: Url) -> Result<Answer, Error> {
@@ -85,9 +92,20 @@ impl Exchange<'_> {
             }
         }
         match method {
-            Method::Get => self.send_with(builder.method(http::Method::GET).body(())?),
+            Method::Get => {
+                let request = builder.method(http::Method::GET).body(())?;
+                match self.send_with(request.clone(), Headers::Usual) {
+                    // Rare enough that the usual buffer need not provide for it.
+                    Err(Failure::Request(ureq::Error::LargeResponseHeader(..))) => {
+                        self.send_with(request, Headers::Long)
+                    }
+                    result => result,
+                }
+            }
             Method::Post => {
-                self.send_with(builder.method(http::Method::POST).body(body.as_slice())?)
+                // What was posted must not be posted twice.
+                let request = builder.method(http::Method::POST).body(body.as_slice())?;
+                self.send_with(request, Headers::Long)
             }
         }
     }
@@ -95,6 +113,7 @@ impl Exchange<'_> {
     fn send_with<B: AsSendBody>(
         &self,
         request: http::Request<B>,
+        headers: Headers,
     ) -> Result<http::Response<Body>, Failure> {
         let left = self.left();
         if left.is_zero() {
@@ -105,9 +124,14 @@ impl Exchange<'_> {
             .agent
             .configure_request(request)
             .timeout_global(Some(left))
-            .output_buffer_size(web::output_buffer_bytes(longest_line))
-            .build();
-        self.agent.run(request).map_err(|error| Failure::of_request(error, left))
+            .output_buffer_size(web::output_buffer_bytes(longest_line));
+        let request = match headers {
+            Headers::Usual => request,
+            Headers::Long => request
+                .input_buffer_size(web::LARGE_INPUT_BUFFER_BYTES)
+                .max_response_header_size(web::LARGE_INPUT_BUFFER_BYTES - 1),
+        };
+        self.agent.run(request.build()).map_err(|error| Failure::of_request(error, left))
     }
 
     fn read(&self, body: Body, is_wanted: bool, time: Duration) -> Result<Vec<u8>, Failure> {

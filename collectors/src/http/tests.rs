@@ -332,6 +332,23 @@ fn a_broken_answer_is_an_error() {
 }
 
 #[test]
+fn long_headers_are_read() {
+    let server = serve(|received, wire| {
+        let length = if received.path == "/long" { 40_000 } else { 80_000 };
+        let headers = format!("x-long: {}\r\n", "x".repeat(length));
+        wire.write_all(&answer("200 OK", &headers, "1"))
+    });
+    let get = json!({"url": server.url("/long"), "format": "value"});
+    assert_eq!(told(&collect(get).1), ["value 1"]);
+    assert_eq!(server.requests().len(), 2);
+    let post = json!({"url": server.url("/long"), "method": "POST", "format": "value"});
+    assert_eq!(told(&collect(post).1), ["value 1"]);
+    assert_eq!(server.requests().len(), 3);
+    let error = failure(json!({"url": server.url("/longer"), "format": "value"}));
+    assert!(error.contains("the request failed"), "{error}");
+}
+
+#[test]
 fn a_gigabyte_is_cut() {
     let server = serve(|received, wire| {
         let mib = vec![b' '; 1 << 20];
@@ -434,7 +451,7 @@ fn mistakes_are_found_where_they_are() {
 }
 
 #[test]
-fn the_sample_of_the_page_is_as_it_should_be() {
+fn the_effective_options_show_no_secret() {
     let effective = (crate::find("http").expect("registered").effective)(
         &json!({"url": "https://h/p?key=hunter2", "query": {"k": "hunter3"}, "headers": {"X": "hunter4"},
                 "mapping": value_at("/v")}),

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::batch::{Batch, Point};
 use crate::datapoint::LabelKind;
-use crate::decode::decode;
+use crate::decode::{Problem, decode};
 use crate::sink::Collected;
 
 fn mapping(options: serde_json::Value) -> Mapping {

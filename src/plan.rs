@@ -152,7 +152,7 @@ impl Plan {
             collect_deadline: request.started + (timeout - reserve),
             deadline: request.started + timeout,
             polling_interval: interval,
-            program: agent.program.trim().to_owned(),
+            program: collectors::datapoint::trim(&agent.program).to_owned(),
             hostname: agent.hostname,
             threads: usize::from(agent.threads),
             run_metrics: agent.run_metrics,

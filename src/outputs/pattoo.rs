@@ -53,6 +53,9 @@ pub struct Pattoo {
     /// The server's port.
     #[serde(default = "default_port")]
     pub ip_bind_port: u16,
+    /// What is refused: what breaks a `server`, or only what the official `library` leaves out itself.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 fn default_port() -> u16 {
@@ -73,7 +76,8 @@ impl Pattoo {
 
 impl Output for Pattoo {
     fn encode(&self, payload: &Payload, to: &mut dyn Write) -> io::Result<Encoded> {
-        encode(payload, to)
+        let settings = Settings::for_datapoints(payload.len());
+        encode_with(payload, Settings { limits: self.limits, ..settings }, to)
     }
 
     fn destination(&self, surroundings: &Surroundings) -> Destination {

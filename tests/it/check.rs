@@ -102,7 +102,7 @@ fn refused(text: &[u8]) {
 fn secrets_need_no_values_to_be_checked() {
     let workspace = Workspace::new(
         "jobs:\n  - id: web\n    http: {url: 'http://x.example/', auth: {bearer: {env: NO_SUCH}}, \
-         values: {a: /a}}\n",
+         mapping: {values: {a: /a}}}\n",
     );
     workspace.run(&["check"]).exit(0).prints("no mistakes");
 }
@@ -114,7 +114,7 @@ fn connect_tries_each_job_and_output_and_sends_no_data() {
         "polling: {{ip_address: 127.0.0.1, ip_bind_port: {}}}
 jobs:
   - {{id: dice, random: {{}}}}
-  - {{id: web, http: {{url: 'http://127.0.0.1:{}/', values: {{a: /a}}}}}}
+  - {{id: web, http: {{url: 'http://127.0.0.1:{}/', mapping: {{values: {{a: /a}}}}}}}}
 ",
         server.port(),
         closed_port()
@@ -135,5 +135,5 @@ fn includes_are_read_and_their_mistakes_placed_in_their_file() {
     workspace.write("conf.d/b.yaml", "jobs:\n  - {id: b, random: {}}\n");
     workspace.run(&["check"]).exit(0).prints("2 jobs");
     workspace.write("conf.d/c.yaml", "jobs:\n  - {id: c, random: {cuont: 1}}\n");
-    workspace.run(&["check"]).exit(2).says("conf.d/c.yaml:2:21");
+    workspace.run(&["check"]).exit(2).says("conf.d/c.yaml:2:22");
 }

@@ -56,9 +56,9 @@ fn the_effective_configuration_redacts_secrets_and_reads_back() {
     let workspace = Workspace::new(
         "jobs:
   - id: web
-    http: {url: 'http://x.example/', auth: {bearer: hunter2}, values: {a: /a}}
+    http: {url: 'http://x.example/', auth: {bearer: hunter2}, mapping: {values: {a: /a}}}
   - id: by-reference
-    http: {url: 'http://x.example/', auth: {bearer: {env: TOKEN}}, values: {a: /a}}
+    http: {url: 'http://x.example/', auth: {bearer: {env: TOKEN}}, mapping: {values: {a: /a}}}
 ",
     );
     let shown = workspace.run(&["config", "--effective"]).exit(0).prints("env: TOKEN");

@@ -22,7 +22,7 @@ fn without_a_configuration_this_machine_is_shown_and_stored() {
 
 #[test]
 fn a_failed_job_is_named_and_costs_the_others_nothing() {
-    let yaml = format!("{TWO_JOBS}  - id: bad\n    file: {{path: not/there.json, values: {{a: /a}}}}\n");
+    let yaml = format!("{TWO_JOBS}  - id: bad\n    file: {{path: not/there.json, mapping: {{values: {{a: /a}}}}}}\n");
     let workspace = Workspace::new(&yaml);
     workspace.run(&["run", "--once"]).exit(3).says("job `bad` failed").says("not/there.json");
     let out = std::fs::read_to_string(workspace.path("out.jsonl")).expect("the output");
@@ -42,7 +42,7 @@ fn only_chooses_jobs_and_misspelt_ids_are_told() {
 #[test]
 fn the_report_is_json_with_every_job_and_output() {
     let port = closed_port();
-    let yaml = format!("{TWO_JOBS}  - id: web\n    http: {{url: 'http://127.0.0.1:{port}/?key=hush', values: {{a: /a}}}}\n");
+    let yaml = format!("{TWO_JOBS}  - id: web\n    http: {{url: 'http://127.0.0.1:{port}/?key=hush', mapping: {{values: {{a: /a}}}}}}\n");
     let finished = Workspace::new(&yaml).run(&["run", "--once", "--report", "json"]).exit(3);
     let report: serde_json::Value = serde_json::from_str(&finished.stdout()).expect("JSON");
     assert_eq!(report["status"], 3);
@@ -107,7 +107,7 @@ fn the_same_clock_and_sources_give_the_same_bytes() {
 #[test]
 fn a_missing_secret_fails_its_job_and_no_other() {
     let yaml = format!(
-        "{TWO_JOBS}  - id: web\n    http: {{url: 'http://127.0.0.1:{}/', auth: {{bearer: {{env: NO_SUCH}}}}, values: {{a: /a}}}}\n",
+        "{TWO_JOBS}  - id: web\n    http: {{url: 'http://127.0.0.1:{}/', auth: {{bearer: {{env: NO_SUCH}}}}, mapping: {{values: {{a: /a}}}}}}\n",
         closed_port()
     );
     let workspace = Workspace::new(&yaml);

@@ -4,6 +4,8 @@
 //! agent's whole batch, and a text that is too long stops its ingester for every agent.
 
 use collectors::datapoint::Value;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// The longest text that a server's database holds, in bytes.
 pub const TEXT_BYTES_MAX: usize = 512;
@@ -12,9 +14,11 @@ pub const TEXT_BYTES_MAX: usize = 512;
 pub const VALUE_LIMIT: f64 = 1e30;
 
 /// How much is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Limits {
     /// What breaks a server.
+    #[default]
     Server,
     /// Only what the official library leaves out itself, which sends what breaks a server.
     Library,

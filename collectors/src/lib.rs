@@ -11,6 +11,7 @@ pub mod collector;
 pub mod datapoint;
 pub mod decode;
 pub mod page;
+pub mod pattern;
 pub mod period;
 pub mod secret;
 pub mod sink;

@@ -17,6 +17,7 @@ pub mod secret;
 pub mod sink;
 
 mod random;
+mod system;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,7 +47,10 @@ pub struct Definition {
 }
 
 /// Every collector, in the order in which they are listed.
-pub static COLLECTORS: &[Definition] = &[define::<random::Random>("random", page!("random.rs"))];
+pub static COLLECTORS: &[Definition] = &[
+    define::<system::System>("system", page!("system.rs")),
+    define::<random::Random>("random", page!("random.rs")),
+];
 
 /// The collector of that name.
 pub fn find(name: &str) -> Option<&'static Definition> {

@@ -11,6 +11,7 @@ pub mod collector;
 pub mod datapoint;
 pub mod decode;
 pub mod page;
+pub mod pattern;
 pub mod period;
 pub mod secret;
 pub mod sink;
@@ -24,6 +25,7 @@ mod redact;
 mod file;
 mod http;
 mod random;
+mod system;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -54,6 +56,7 @@ pub struct Definition {
 
 /// Every collector, in the order in which they are listed.
 pub static COLLECTORS: &[Definition] = &[
+    define::<system::System>("system", page!("system.rs")),
     define::<http::Http>("http", page!("http.rs")),
     define::<file::File>("file", page!("file.rs")),
     define::<random::Random>("random", page!("random.rs")),

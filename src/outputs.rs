@@ -67,6 +67,8 @@ pub struct Surroundings {
     pub config_directory: PathBuf,
     /// Where what lasts is kept.
     pub daemon_directory: PathBuf,
+    /// The run's clock, in milliseconds since 1970.
+    pub now_ms: i64,
 }
 
 impl Surroundings {
@@ -99,6 +101,12 @@ pub trait Output: Send + Sync {
     /// Whether a body still makes sense later, so that it is kept in the spool until it is accepted.
     fn can_wait(&self) -> bool {
         true
+    }
+
+    /// The embedded store that it fills, for those who read it. The folders are the configuration's and the one
+    /// for what lasts.
+    fn store(&self, _config_directory: &Path, _daemon_directory: &Path) -> Option<PathBuf> {
+        None
     }
 
     /// Every secret among the options.

@@ -113,6 +113,7 @@ fn collect(
         agent: Agent { id, program: plan.program.clone(), hostname: hostname.clone() },
         config_directory: plan.config_directory.clone(),
         daemon_directory: directory,
+        now_ms: plan.now_ms,
     });
     let tasks = plan.jobs.iter().map(|job| Task {
         id: Arc::clone(&job.id),

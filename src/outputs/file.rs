@@ -69,14 +69,19 @@ impl Output for File {
 
     fn check(&self, surroundings: &Surroundings, _: Instant) -> Result<String, String> {
         let path = surroundings.path(&self.path);
-        let mut place = path.as_path();
-        while !place.exists() {
-            place = place.parent().ok_or_else(|| format!("`{}` cannot be made", path.display()))?;
-        }
-        match rustix::fs::access(place, rustix::fs::Access::WRITE_OK) {
-            Ok(()) => Ok(format!("`{}` can be written", path.display())),
-            Err(error) => Err(format!("`{}`: {error}", place.display())),
-        }
+        can_be_written(&path)
+    }
+}
+
+/// Whether a file can be written, or made, there.
+pub(super) fn can_be_written(path: &Path) -> Result<String, String> {
+    let mut place = path;
+    while !place.exists() {
+        place = place.parent().ok_or_else(|| format!("`{}` cannot be made", path.display()))?;
+    }
+    match rustix::fs::access(place, rustix::fs::Access::WRITE_OK) {
+        Ok(()) => Ok(format!("`{}` can be written", path.display())),
+        Err(error) => Err(format!("`{}`: {error}", place.display())),
     }
 }
 

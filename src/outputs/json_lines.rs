@@ -33,12 +33,7 @@ impl Serialize for Line<'_> {
         let view = self.0;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("key", view.key())?;
-        match view.value() {
-            Value::Int(int) => map.serialize_entry("value", &int)?,
-            Value::Uint(uint) => map.serialize_entry("value", &uint)?,
-            Value::Float(float) => map.serialize_entry("value", &float.get())?,
-            Value::Text(text) => map.serialize_entry("value", text.as_ref())?,
-        }
+        map.serialize_entry("value", &Scalar(&view.value()))?;
         map.serialize_entry("data_type", view.point.data_type.as_str())?;
         map.serialize_entry("target", view.target())?;
         map.serialize_entry("timestamp", &view.point.timestamp_ms)?;
@@ -51,6 +46,20 @@ impl Serialize for Line<'_> {
             }
         }
         map.end()
+    }
+}
+
+/// A value as a JSON number or text, exactly.
+pub struct Scalar<'a>(pub &'a Value<'a>);
+
+impl Serialize for Scalar<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Int(int) => serializer.serialize_i64(*int),
+            Value::Uint(uint) => serializer.serialize_u64(*uint),
+            Value::Float(float) => serializer.serialize_f64(float.get()),
+            Value::Text(text) => serializer.serialize_str(text),
+        }
     }
 }
 

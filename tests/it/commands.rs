@@ -70,11 +70,7 @@ fn the_effective_configuration_redacts_secrets_and_reads_back() {
 #[test]
 fn completions_and_man_page_are_printed() {
     for shell in ["bash", "zsh", "fish"] {
-        Workspace::empty()
-            .command(&["completions", shell])
-            .finish()
-            .exit(0)
-            .prints("collector");
+        Workspace::empty().command(&["completions", shell]).finish().exit(0).prints("collector");
     }
     Workspace::empty().command(&["man"]).finish().exit(0).prints(".TH collector");
 }

@@ -19,8 +19,7 @@ fn every_golden_body_is_reproduced_byte_for_byte() {
         let Some(name) = name.strip_suffix(".case.json") else { continue };
         let case: Value =
             serde_json::from_slice(&fs::read(&path).expect("the case")).expect("JSON");
-        let expected =
-            fs::read(folder.join(format!("{name}.body.json"))).expect("the case's body");
+        let expected = fs::read(folder.join(format!("{name}.body.json"))).expect("the case's body");
         let body = through_the_program(&case["input"]);
         assert_eq!(
             String::from_utf8_lossy(&body),

@@ -2,6 +2,7 @@
 
 mod check;
 mod commands;
+mod data;
 mod golden;
 mod pattoo;
 mod run;

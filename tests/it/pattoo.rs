@@ -121,10 +121,14 @@ fn a_pattoo_yaml_of_either_generation_is_enough() {
         let before = server.requests().len();
         let workspace = Workspace::empty();
         workspace.write(&format!("etc/{file}"), text);
-        workspace
-            .write("etc/pattoo_web.yaml", "pattoo_web_api: {ip_address: localhost}\n");
+        workspace.write("etc/pattoo_web.yaml", "pattoo_web_api: {ip_address: localhost}\n");
         let etc = workspace.path("etc");
-        workspace.command(&["run", "--once"]).env("PATTOO_CONFIGDIR", etc).finish().exit(0).silent();
+        workspace
+            .command(&["run", "--once"])
+            .env("PATTOO_CONFIGDIR", etc)
+            .finish()
+            .exit(0)
+            .silent();
         let requests = server.requests();
         assert_eq!(requests.len(), before + 1, "{file}");
         assert!(requests[before].text().contains("memory_total_bytes"), "{file}");

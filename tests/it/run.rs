@@ -22,7 +22,9 @@ fn without_a_configuration_this_machine_is_shown_and_stored() {
 
 #[test]
 fn a_failed_job_is_named_and_costs_the_others_nothing() {
-    let yaml = format!("{TWO_JOBS}  - id: bad\n    file: {{path: not/there.json, mapping: {{values: {{a: /a}}}}}}\n");
+    let yaml = format!(
+        "{TWO_JOBS}  - id: bad\n    file: {{path: not/there.json, mapping: {{values: {{a: /a}}}}}}\n"
+    );
     let workspace = Workspace::new(&yaml);
     workspace.run(&["run", "--once"]).exit(3).says("job `bad` failed").says("not/there.json");
     let out = std::fs::read_to_string(workspace.path("out.jsonl")).expect("the output");
@@ -42,7 +44,9 @@ fn only_chooses_jobs_and_misspelt_ids_are_told() {
 #[test]
 fn the_report_is_json_with_every_job_and_output() {
     let port = closed_port();
-    let yaml = format!("{TWO_JOBS}  - id: web\n    http: {{url: 'http://127.0.0.1:{port}/?key=hush', mapping: {{values: {{a: /a}}}}}}\n");
+    let yaml = format!(
+        "{TWO_JOBS}  - id: web\n    http: {{url: 'http://127.0.0.1:{port}/?key=hush', mapping: {{values: {{a: /a}}}}}}\n"
+    );
     let finished = Workspace::new(&yaml).run(&["run", "--once", "--report", "json"]).exit(3);
     let report: serde_json::Value = serde_json::from_str(&finished.stdout()).expect("JSON");
     assert_eq!(report["status"], 3);
@@ -55,7 +59,8 @@ fn the_report_is_json_with_every_job_and_output() {
 #[test]
 fn a_dry_run_shows_everything_and_leaves_nothing_behind() {
     let server = Server::start();
-    let yaml = format!("polling: {{ip_address: 127.0.0.1, ip_bind_port: {}}}{TWO_JOBS}", server.port());
+    let yaml =
+        format!("polling: {{ip_address: 127.0.0.1, ip_bind_port: {}}}{TWO_JOBS}", server.port());
     let workspace = Workspace::new(&yaml);
     workspace
         .run(&["run", "--once", "--dry-run"])
@@ -119,10 +124,8 @@ fn a_missing_secret_fails_its_job_and_no_other() {
 fn without_a_place_for_what_lasts_the_run_goes_on_and_says_so() {
     let workspace = Workspace::empty();
     workspace.write("a-file", "");
-    workspace.write(
-        "collector.yaml",
-        format!("main: {{daemon_directory: a-file/below}}{TWO_JOBS}"),
-    );
+    workspace
+        .write("collector.yaml", format!("main: {{daemon_directory: a-file/below}}{TWO_JOBS}"));
     workspace.run(&["run", "--once"]).exit(0).says("daemon directory");
     assert!(workspace.path("out.jsonl").exists());
 }

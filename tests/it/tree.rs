@@ -22,13 +22,23 @@ fn one_tls_stack_one_crypto_provider_and_no_async_runtime() {
     let tree = tree(&["--workspace"]);
     let names = names(&tree);
     for banned in [
-        "openssl", "openssl-sys", "native-tls", "aws-lc-rs", "aws-lc-sys", "tokio", "hyper",
-        "async-std", "reqwest", "serde_yml", "serde_yaml", "chrono", "anyhow",
+        "openssl",
+        "openssl-sys",
+        "native-tls",
+        "aws-lc-rs",
+        "aws-lc-sys",
+        "tokio",
+        "hyper",
+        "async-std",
+        "reqwest",
+        "serde_yml",
+        "serde_yaml",
+        "chrono",
+        "anyhow",
     ] {
         assert!(!names.contains(&banned), "`{banned}` is in the tree");
     }
-    let mut rustls: Vec<&str> =
-        tree.lines().filter(|line| line.starts_with("rustls v")).collect();
+    let mut rustls: Vec<&str> = tree.lines().filter(|line| line.starts_with("rustls v")).collect();
     rustls.sort_unstable();
     rustls.dedup_by_key(|line| line.split(' ').nth(1));
     assert_eq!(rustls.len(), 1, "{rustls:?}");

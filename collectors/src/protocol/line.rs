@@ -5,12 +5,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::scalar::{self, Raw};
 use super::Fault;
+use super::scalar::{self, Raw};
 use crate::datapoint::{Label, LabelKind};
 
 /// The most labels that a datapoint may have: each is compared with each.
@@ -36,8 +36,17 @@ pub(super) enum Member {
 const SCALARS: usize = Member::Labels as usize;
 /// By [`Member`].
 pub(super) const NAMES: [&str; 11] = [
-    "type", "key", "value", "target", "data_type", "unit", "timestamp", "message", "level",
-    "labels", "info",
+    "type",
+    "key",
+    "value",
+    "target",
+    "data_type",
+    "unit",
+    "timestamp",
+    "message",
+    "level",
+    "labels",
+    "info",
 ];
 
 impl Member {

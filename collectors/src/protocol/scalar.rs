@@ -81,7 +81,8 @@ impl<'a> Raw<'a> {
                 let whole = float.get().trunc();
                 // Every float in between is an `i64`; the upper bound is the first one that is none.
                 #[expect(clippy::cast_possible_truncation, reason = "checked against the range")]
-                let milliseconds = (-TWO_POW_63..TWO_POW_63).contains(&whole).then_some(whole as i64);
+                let milliseconds =
+                    (-TWO_POW_63..TWO_POW_63).contains(&whole).then_some(whole as i64);
                 milliseconds.ok_or_else(beyond)
             }
             _ => Err(beyond()),

@@ -58,22 +58,40 @@ fn datapoints_are_what_their_lines_say() {
         (r#"{"key":"a","value":"text"}"#, "host a=text string @5 - []"),
         (r#"{"key":7,"value":-0,"target":10}"#, "10 7=0 int @5 - []"),
         (r#"{"key":1e21,"value":-0.0}"#, "host 1e+21=-0.0 float @5 - []"),
-        (r#"{"key":"a","value":18446744073709551615}"#, "host a=18446744073709551615 counter64 @5 - []"),
+        (
+            r#"{"key":"a","value":18446744073709551615}"#,
+            "host a=18446744073709551615 counter64 @5 - []",
+        ),
         (r#"{"key":"a","value":-9223372036854775808}"#, "host a=-9223372036854775808 int @5 - []"),
-        (r#"{"key":"a","value":4294967295,"data_type":"counter"}"#, "host a=4294967295 counter @5 - []"),
+        (
+            r#"{"key":"a","value":4294967295,"data_type":"counter"}"#,
+            "host a=4294967295 counter @5 - []",
+        ),
         (r#"{"key":"a","value":732.0,"data_type":"int"}"#, "host a=732.0 int @5 - []"),
         (r#"{"key":"a","value":" 12.9 ","data_type":"int"}"#, "host a=12 int @5 - []"),
         (r#"{"key":"a","value":1e3,"data_type":"counter64"}"#, "host a=1000.0 counter64 @5 - []"),
         (r#"{"key":"a","value":1,"data_type":"string"}"#, "host a=1 string @5 - []"),
-        (r#"{"key":"a","value":1,"timestamp":1700000000123.9}"#, "host a=1 int @1700000000123 - []"),
+        (
+            r#"{"key":"a","value":1,"timestamp":1700000000123.9}"#,
+            "host a=1 int @1700000000123 - []",
+        ),
         (r#"{"key":"a","value":1,"timestamp":-5.9}"#, "host a=1 int @-5 - []"),
         (r#"{"key":"a","value":1,"timestamp":0}"#, "host a=1 int @0 - []"),
         (r#"{"key":"a","value":1,"timestamp":1.7e12}"#, "host a=1 int @1700000000000 - []"),
-        (r#"{"key":"a","value":1,"timestamp":null,"target":null,"unit":null,"labels":null}"#, "host a=1 int @5 - []"),
-        (r#"{"key":"a","value":1,"unit":"bytes","target":"h\u00f4te"}"#, "hôte a=1 int @5 bytes []"),
+        (
+            r#"{"key":"a","value":1,"timestamp":null,"target":null,"unit":null,"labels":null}"#,
+            "host a=1 int @5 - []",
+        ),
+        (
+            r#"{"key":"a","value":1,"unit":"bytes","target":"h\u00f4te"}"#,
+            "hôte a=1 int @5 bytes []",
+        ),
         (r#"{"k\u0065y":"\ud83d\ude00","value":"a\"b\\c\n"}"#, "host 😀=a\"b\\c\n string @5 - []"),
         // Digits that serde_json's own float parser rounds the wrong way.
-        (r#"{"key":"a","value":1.7976931348623157e+308}"#, "host a=1.7976931348623157e+308 float @5 - []"),
+        (
+            r#"{"key":"a","value":1.7976931348623157e+308}"#,
+            "host a=1.7976931348623157e+308 float @5 - []",
+        ),
         (r#"{"key":"a","value":0.3333333333333333}"#, "host a=0.3333333333333333 float @5 - []"),
         (r#"{"key":"a","value":5e-324}"#, "host a=5e-324 float @5 - []"),
     ] {
@@ -86,7 +104,10 @@ fn datapoints_are_what_their_lines_say() {
 #[test]
 fn labels_keep_the_order_of_the_line() {
     for (line, expected) in [
-        (r#""labels":{"Room":" A1 ","floor":3,"ratio":0.5,"big":1e21,"e":""}"#, "room=A1 floor=3 ratio=0.5 big=1e+21 e="),
+        (
+            r#""labels":{"Room":" A1 ","floor":3,"ratio":0.5,"big":1e21,"e":""}"#,
+            "room=A1 floor=3 ratio=0.5 big=1e+21 e=",
+        ),
         (r#""info":{"kernel":"5.2"},"labels":{"room":"a"}"#, "info:kernel=5.2 room=a"),
         (
             r#""labels":{"a":1},"info":{"b":2},"labels":{"c":3,"a":4},"info":{"d":5}"#,
@@ -114,7 +135,8 @@ fn a_label_that_cannot_be_one_is_left_off_its_datapoint() {
 #[test]
 fn a_bad_line_is_refused_by_number_and_key_and_the_others_are_kept() {
     let many: String = (0..300).map(|n| format!("\"l{n}\":1,")).collect();
-    let many = format!("{{\"key\":\"k\",\"labels\":{{{}}},\"value\":1}}", many.trim_end_matches(','));
+    let many =
+        format!("{{\"key\":\"k\",\"labels\":{{{}}},\"value\":1}}", many.trim_end_matches(','));
     let long = format!(r#"{{"key":"a","value":"{}"}}"#, "x".repeat(MAX_LINE_BYTES));
     let deep = format!(r#"{{"key":"a","value":{}"#, "[".repeat(100_000));
     for (line, what, reason) in [
@@ -126,17 +148,41 @@ fn a_bad_line_is_refused_by_number_and_key_and_the_others_are_kept() {
         (br#"{"key":"a","value":1} {"#, "line 2", "trailing characters"),
         (br#"{"key":"a","value":NaN}"#, "line 2", "expected value at column 20"),
         (br#"{"key":"a","key":"b","value":1}"#, "line 2", "duplicate field `key`"),
-        (br#"{"key":"a","value":1,"lables":{}}"#, "a", "unknown member `lables`; did you mean `labels`?"),
+        (
+            br#"{"key":"a","value":1,"lables":{}}"#,
+            "a",
+            "unknown member `lables`; did you mean `labels`?",
+        ),
         (br#"{"key":"a","value":1,"x":[{"y":1}]}"#, "a", "unknown member `x`"),
-        (br#"{"key":"a","value":1,"message":"m"}"#, "a", "a message of type `datapoint` has no member `message`"),
-        (br#"{"type":"log","message":"m","info":{}}"#, "line 2", "a message of type `log` has no member `info`"),
+        (
+            br#"{"key":"a","value":1,"message":"m"}"#,
+            "a",
+            "a message of type `datapoint` has no member `message`",
+        ),
+        (
+            br#"{"type":"log","message":"m","info":{}}"#,
+            "line 2",
+            "a message of type `log` has no member `info`",
+        ),
         (br#"{"type":"error"}"#, "line 2", "the member `message` is missing"),
         (br#"{"type":"log","message":7}"#, "line 2", "`message`: expected text, found a number"),
-        (br#"{"type":"log","message":"m","level":"loud"}"#, "line 2", "`level` is `loud`, expected `error`"),
+        (
+            br#"{"type":"log","message":"m","level":"loud"}"#,
+            "line 2",
+            "`level` is `loud`, expected `error`",
+        ),
         (br#"{"type":null,"key":"a","value":1}"#, "a", "`type`: expected text, found null"),
         (br#"{"type":"datapiont","key":"a","value":1}"#, "a", "did you mean `datapoint`?"),
-        (br#"{"type":"record","stream":"s","data":{}}"#, "line 2", "messages of type `record` are not supported yet"),
-        (br#"{"type":"SCHEMA","stream":"s","schema":{}}"#, "line 2", "`SCHEMA` are not supported yet"),
+        (
+            br#"{"type":"record","stream":"s","data":{}}"#,
+            "line 2",
+            "messages of type `record` are not supported yet",
+        ),
+        (
+            br#"{"type":"SCHEMA","stream":"s","schema":{}}"#,
+            "line 2",
+            "`SCHEMA` are not supported yet",
+        ),
         (br#"{"value":1}"#, "line 2", "the member `key` is missing"),
         (br#"{"key":"a"}"#, "a", "the member `value` is missing"),
         (br#"{"key":" ","value":1}"#, " ", "the name is empty"),
@@ -151,12 +197,24 @@ fn a_bad_line_is_refused_by_number_and_key_and_the_others_are_kept() {
         (br#"{"key":"a","value":"NaN","data_type":"float"}"#, "a", "the value is NaN"),
         (br#"{"key":"a","value":"x","data_type":"int"}"#, "a", "the value \"x\" is not a number"),
         (br#"{"key":"a","value":1,"data_type":"flaot"}"#, "a", "did you mean `float`?"),
-        (br#"{"key":"a","value":1,"data_type":null}"#, "a", "`data_type`: expected text, found null"),
+        (
+            br#"{"key":"a","value":1,"data_type":null}"#,
+            "a",
+            "`data_type`: expected text, found null",
+        ),
         (br#"{"key":"a","value":1,"target":" "}"#, "a", "`target`: the name is empty"),
         (br#"{"key":"a","value":1,"target":[]}"#, "a", "`target`: the value is a list"),
         (br#"{"key":"a","value":1,"unit":1}"#, "a", "`unit`: expected text, found a number"),
-        (br#"{"key":"a","value":1,"timestamp":"now"}"#, "a", "`timestamp`: expected milliseconds since 1970, found text"),
-        (br#"{"key":"a","value":1,"timestamp":1e30}"#, "a", "`timestamp`: expected milliseconds since 1970, found 1e30"),
+        (
+            br#"{"key":"a","value":1,"timestamp":"now"}"#,
+            "a",
+            "`timestamp`: expected milliseconds since 1970, found text",
+        ),
+        (
+            br#"{"key":"a","value":1,"timestamp":1e30}"#,
+            "a",
+            "`timestamp`: expected milliseconds since 1970, found 1e30",
+        ),
         (br#"{"key":"a","value":1,"timestamp":true}"#, "a", "`timestamp`: the value is a boolean"),
         (br#"{"key":"a","value":1,"labels":[]}"#, "line 2", "expected an object of `labels`"),
         (br#"{"key":"a","value":"\ud800"}"#, "a", "hex escape"),
@@ -165,11 +223,16 @@ fn a_bad_line_is_refused_by_number_and_key_and_the_others_are_kept() {
         (deep.as_bytes(), "line 2", "EOF while parsing"),
     ] {
         let shown = String::from_utf8_lossy(&line[..line.len().min(80)]);
-        let input = [b"{\"key\":\"before\",\"value\":1}\n", line, b"\n\n{\"key\":\"after\",\"value\":1}\n"].concat();
+        let input =
+            [b"{\"key\":\"before\",\"value\":1}\n", line, b"\n\n{\"key\":\"after\",\"value\":1}\n"]
+                .concat();
         for size in [1000, 3 << 20] {
             let (failure, collected) = read_by(&input, size);
             let failure = failure.expect("a refused line fails the job");
-            assert!(failure.starts_with("`input`: 1 of 4 lines refused, the first one is line 2"), "{failure}");
+            assert!(
+                failure.starts_with("`input`: 1 of 4 lines refused, the first one is line 2"),
+                "{failure}"
+            );
             assert_eq!(told(&collected), ["host before=1 int @5 - []", "host after=1 int @5 - []"]);
             assert_eq!((collected.refused, collected.refusals.len()), (1, 1), "{shown}");
             let refusal = &collected.refusals[0];
@@ -235,11 +298,31 @@ fn number() -> impl Strategy<Value = serde_json::Value> {
 /// What looks like a line often enough to get behind the first check.
 fn almost_a_line() -> impl Strategy<Value = String> {
     let token = prop_oneof![
-        Just("{"), Just("}"), Just("["), Just("]"), Just(","), Just(":"), Just("\n"), Just("null"),
-        Just("\"key\":"), Just("\"value\":"), Just("\"labels\":{"), Just("\"info\":"), Just("1e400"),
-        Just("\"\\ud800\""), Just("\"type\":"), Just("\"log\""), Just("\"message\":"), Just("-"),
-        Just("18446744073709551616"), Just("\"a\""), Just("{\"key\":\"a\",\"value\":1"),
-        Just("\"timestamp\":"), Just("\"data_type\":\"int\""), Just("\u{feff}"), Just("\\u12"),
+        Just("{"),
+        Just("}"),
+        Just("["),
+        Just("]"),
+        Just(","),
+        Just(":"),
+        Just("\n"),
+        Just("null"),
+        Just("\"key\":"),
+        Just("\"value\":"),
+        Just("\"labels\":{"),
+        Just("\"info\":"),
+        Just("1e400"),
+        Just("\"\\ud800\""),
+        Just("\"type\":"),
+        Just("\"log\""),
+        Just("\"message\":"),
+        Just("-"),
+        Just("18446744073709551616"),
+        Just("\"a\""),
+        Just("{\"key\":\"a\",\"value\":1"),
+        Just("\"timestamp\":"),
+        Just("\"data_type\":\"int\""),
+        Just("\u{feff}"),
+        Just("\\u12"),
     ];
     proptest::collection::vec(token, 0..30).prop_map(|tokens| tokens.concat())
 }

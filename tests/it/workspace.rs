@@ -58,7 +58,7 @@ impl Workspace {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.folder.path())
-            .env("XDG_STATE_HOME", self.path("state"))
+            .env("STATE_DIRECTORY", self.path("state"))
             .stdin(Stdio::null());
         Invocation(command)
     }

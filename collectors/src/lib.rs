@@ -15,6 +15,9 @@ pub mod period;
 pub mod secret;
 pub mod sink;
 
+mod protocol;
+mod redact;
+
 mod random;
 
 use serde::Serialize;

@@ -1,0 +1,87 @@
+//! What foreign programs say, made fit for errors and logs: without secrets, control characters, or end.
+
+use zeroize::Zeroizing;
+
+use crate::secret::{REDACTED, Secret};
+
+/// The longest text that is kept of a line; the rest is cut off.
+pub(crate) const TEXT_BYTES: usize = 4096;
+
+/// A value in the configuration itself that is shorter than this is taken for a word, not for a secret.
+const SHORTEST_PLAIN_BYTES: usize = 4;
+
+/// The secrets that a text may hold by accident.
+#[derive(Default)]
+pub(crate) struct Redact {
+    /// The longest first, so that none is hidden by a part of itself.
+    needles: Vec<Zeroizing<String>>,
+}
+
+impl Redact {
+    /// Hides these secrets, and each line of those that have several. One without a value hides nothing.
+    pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
+        let mut needles = Vec::new();
+        for secret in secrets {
+            let shortest = if secret.reference().is_some() { 1 } else { SHORTEST_PLAIN_BYTES };
+            let lines = secret.expose().unwrap_or_default().lines().map(str::trim);
+            let lines = lines.filter(|line| line.len() >= shortest);
+            needles.extend(lines.map(|line| Zeroizing::new(line.to_owned())));
+        }
+        needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+        Self { needles }
+    }
+
+    /// How much of a line must be at hand so that no secret is cut in two at [`TEXT_BYTES`].
+    pub(crate) fn bytes_needed(&self) -> usize {
+        TEXT_BYTES + self.needles.first().map_or(0, |needle| needle.len())
+    }
+
+    /// The text with secrets hidden, control characters replaced, and cut off after [`TEXT_BYTES`].
+    pub(crate) fn text(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len().min(TEXT_BYTES));
+        let mut rest = text;
+        // The limit counts the bytes that were read: what redaction shortens brings no cut-off secret in.
+        while let Some(next) = rest.chars().next() {
+            if text.len() - rest.len() >= TEXT_BYTES {
+                out.push('…');
+                break;
+            }
+            let needle = self.needles.iter().find(|needle| rest.starts_with(needle.as_str()));
+            let taken = match needle {
+                Some(needle) => {
+                    out.push_str(REDACTED);
+                    needle.len()
+                }
+                None => {
+                    let is_odd = next.is_control() && next != '\t';
+                    out.push(if is_odd { char::REPLACEMENT_CHARACTER } else { next });
+                    next.len_utf8()
+                }
+            };
+            rest = &rest[taken..];
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_and_control_characters_are_hidden_and_the_end_is_cut_off() {
+        let secrets = [Secret::plain("hunter2"), Secret::plain("hunter22"), Secret::plain("on")];
+        let redact = Redact::new(&secrets);
+        assert_eq!(redact.text("on hunter22\u{1b}[m"), "on [redacted]\u{fffd}[m");
+        let long = format!("hunter2{}hunter2 and more", "x".repeat(TEXT_BYTES - 10));
+        let told = redact.text(&long);
+        assert!(told.ends_with("xx[redacted]…"), "{told}");
+        assert!(!told.contains("hunt"));
+    }
+
+    #[test]
+    fn each_line_of_a_secret_is_hidden() {
+        let redact = Redact::new(&[Secret::plain("BEGIN\nabcdef\n")]);
+        assert_eq!(redact.text("key: abcdef"), "key: [redacted]");
+    }
+}

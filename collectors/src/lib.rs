@@ -14,10 +14,15 @@ pub mod page;
 pub mod period;
 pub mod secret;
 pub mod sink;
+pub mod web;
 
+mod bounded;
+mod mapping;
 mod protocol;
 mod redact;
 
+mod file;
+mod http;
 mod random;
 
 use serde::Serialize;
@@ -48,7 +53,11 @@ pub struct Definition {
 }
 
 /// Every collector, in the order in which they are listed.
-pub static COLLECTORS: &[Definition] = &[define::<random::Random>("random", page!("random.rs"))];
+pub static COLLECTORS: &[Definition] = &[
+    define::<http::Http>("http", page!("http.rs")),
+    define::<file::File>("file", page!("file.rs")),
+    define::<random::Random>("random", page!("random.rs")),
+];
 
 /// The collector of that name.
 pub fn find(name: &str) -> Option<&'static Definition> {

@@ -21,6 +21,7 @@ mod mapping;
 mod protocol;
 mod redact;
 
+mod exec;
 mod file;
 mod http;
 mod random;
@@ -29,6 +30,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use collector::{Collector, Context, Error};
+pub use exec::end_children;
 pub use sink::Sink;
 
 use decode::Problem;
@@ -55,6 +57,7 @@ pub struct Definition {
 /// Every collector, in the order in which they are listed.
 pub static COLLECTORS: &[Definition] = &[
     define::<http::Http>("http", page!("http.rs")),
+    define::<exec::Exec>("exec", page!("exec.rs")),
     define::<file::File>("file", page!("file.rs")),
     define::<random::Random>("random", page!("random.rs")),
 ];

@@ -99,7 +99,8 @@ fn plain_checksums(payload: &Payload) -> String {
 
 fn measure(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("normalise");
-    group.sample_size(10);
+    group.sample_size(10).warm_up_time(Duration::from_millis(500));
+    group.measurement_time(Duration::from_secs(2));
     for (name, targets, keys, sharing) in [
         ("size", 1, 1_000, Keys::Shared),
         ("size", 100, 1_000, Keys::Shared),
@@ -119,15 +120,15 @@ fn measure(criterion: &mut Criterion) {
 }
 
 /// Paired runs, and the median of their ratios: what else the machine does meets both.
-fn compare(name: &str, ours: impl Fn(), other: impl Fn()) {
+fn compare(name: &str, pairs: usize, ours: impl Fn(), other: impl Fn()) {
     let time = |run: &dyn Fn()| {
         let start = Instant::now();
         run();
         start.elapsed().as_secs_f64()
     };
-    let mut ratios: Vec<_> = (0..25).map(|_| time(&ours) / time(&other)).collect();
+    let mut ratios: Vec<_> = (0..pairs).map(|_| time(&ours) / time(&other)).collect();
     ratios.sort_by(f64::total_cmp);
-    eprintln!("{name}: {:.2}", ratios[ratios.len() / 2]);
+    eprintln!("{name}: {:.2} ({pairs} pairs)", ratios[ratios.len() / 2]);
 }
 
 fn main() {
@@ -139,15 +140,16 @@ fn main() {
     let ours = || {
         black_box(encode(&large, 1));
     };
-    eprintln!("median ratios of 25 pairs, 100 000 datapoints:");
-    compare("body / flat JSON of the same datapoints", ours, || {
+    eprintln!("median ratios, of 100 000 datapoints where nothing else is said:");
+    compare("body / flat JSON of the same datapoints", 25, ours, || {
         flat_json(&large, &mut io::sink()).expect("a sink takes all");
     });
-    compare("body / its checksums as the protocol describes them", ours, || {
+    compare("body / its checksums as the protocol describes them", 25, ours, || {
         black_box(plain_checksums(&large));
     });
     compare(
         "two threads / one",
+        25,
         || {
             black_box(encode(&large, 2));
         },
@@ -161,17 +163,18 @@ fn main() {
             black_box(encode(payload, 1));
         }
     };
-    compare("20 000 keys in one target / the same keys in 20", run(&one), run(&many));
-    compare("20 000 keys in one target / 1 000 keys in each of 20", run(&one), run(&shared));
+    compare("20 000 keys in one target / the same keys in 20", 25, run(&one), run(&many));
+    compare("20 000 keys in one target / 1 000 keys in each of 20", 25, run(&one), run(&shared));
     let small = payload(1, 1_000, Keys::Shared);
     let million = payload(1_000, 1_000, Keys::Shared);
-    compare("a datapoint of 1 000 000 / one of 100 000", run(&million), || {
+    compare("a datapoint of 1 000 000 / one of 100 000", 7, run(&million), || {
         for _ in 0..10 {
             black_box(encode(&large, 1));
         }
     });
     compare(
         "a datapoint of 1 000 / one of 100 000",
+        25,
         || {
             for _ in 0..100 {
                 black_box(encode(&small, 1));

@@ -17,7 +17,7 @@ impl Workspace {
         let workspace = Self { folder };
         let daemon = workspace.path("daemon");
         let main = format!("main: {{daemon_directory: {}}}\n", daemon.display());
-        workspace.write("collector.yaml", &format!("{main}{yaml}"));
+        workspace.write("collector.yaml", format!("{main}{yaml}"));
         workspace
     }
 

@@ -1,0 +1,96 @@
+"""What must be there before anything is measured: the binary, the server, the yardsticks."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = "x86_64-unknown-linux-gnu"
+#: What each tool is called, and the Debian package that has it.
+DEBIAN = {
+    "curl": "curl",
+    "collectd": "collectd-core",
+    "nginx": "nginx-light",
+    "openssl": "openssl",
+    "strace": "strace",
+    "time": "time",
+}
+#: The yardstick, and what it imports but does not ask for.
+PYTHON = ["PattooShared==0.0.120", "psutil", "requests", "python-gnupg"]
+
+
+@dataclass
+class Tools:
+    collector: str
+    server: str
+    #: The Python of the yardstick's virtual environment.
+    python: str
+    #: What could not be installed, and why.
+    missing: dict = field(default_factory=dict)
+
+
+def prepare(collector):
+    """Builds and installs; a yardstick that cannot be had is noted, and only what needs it is left out."""
+    # Debian keeps daemons outside of a user's PATH.
+    os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
+    missing = _debian_packages()
+    python = _virtual_environment(missing)
+    return Tools(str(collector.resolve()) if collector else _collector(), _server(), str(python), missing)
+
+
+def _debian_packages():
+    absent = {tool: package for tool, package in DEBIAN.items() if not shutil.which(tool)}
+    if absent and os.getuid() == 0 and shutil.which("apt-get"):
+        _say("installing " + ", ".join(absent.values()))
+        quiet = {"check": False, "stdout": subprocess.DEVNULL}
+        # A package that starts a service is not to start it here.
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+        subprocess.run(["apt-get", "update", "-qq"], env=environment, **quiet)
+        install = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *absent.values()]
+        subprocess.run(install, env=environment, **quiet)
+    return {
+        tool: f"`{tool}` is missing: please install the package `{package}`"
+        for tool, package in absent.items()
+        if not shutil.which(tool)
+    }
+
+
+def _virtual_environment(missing):
+    folder = ROOT / "target" / "bench-venv"
+    python = folder / "bin" / "python"
+    done = folder / "installed"
+    if done.exists() and done.read_text(encoding="utf-8") == " ".join(PYTHON):
+        return python
+    _say("installing " + ", ".join(PYTHON))
+    try:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *PYTHON], check=True)
+        done.write_text(" ".join(PYTHON), encoding="utf-8")
+    except (OSError, subprocess.CalledProcessError) as error:
+        missing["PattooShared"] = f"PattooShared cannot be installed: {error}"
+    return python
+
+
+def _collector():
+    """The binary as it is shipped: static, in the release profile."""
+    _say("building the static release binary")
+    environment = {**os.environ, "RUSTFLAGS": "-C target-feature=+crt-static", "CARGO_TARGET_DIR": str(ROOT / "target")}
+    build = ["cargo", "build", "--release", "--locked", "--bin", "collector", "--target", TARGET]
+    subprocess.run(build, cwd=ROOT, env=environment, check=True)
+    return str(ROOT / "target" / TARGET / "release" / "collector")
+
+
+def _server():
+    """It needs nothing but std, so the compiler is enough; Cargo would build every development dependency."""
+    source = ROOT / "benches" / "whole" / "server.rs"
+    binary = ROOT / "target" / "bench-server"
+    if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
+        subprocess.run(["rustc", "--edition", "2024", "-O", "-o", binary, source], cwd=ROOT, check=True)
+    return str(binary)
+
+
+def _say(what):
+    print(what, file=sys.stderr, flush=True)

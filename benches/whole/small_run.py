@@ -1,0 +1,131 @@
+"""A whole small run: start, configuration, one collector, one request, end."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from . import library, process
+from .bench import Unavailable
+from .process import Command
+from .table import Row
+
+YARDSTICK = Path(__file__).parent / "yardsticks" / "small_run.py"
+JOBS = 50
+
+COLLECTD = """
+Hostname "bench.example.org"
+BaseDir "{folder}"
+PIDFile "{folder}/collectd.pid"
+PluginDir "/usr/lib/collectd"
+TypesDB "/usr/share/collectd/types.db"
+Interval 10
+LoadPlugin cpu
+LoadPlugin df
+LoadPlugin disk
+LoadPlugin interface
+LoadPlugin load
+LoadPlugin memory
+LoadPlugin processes
+LoadPlugin swap
+LoadPlugin uptime
+LoadPlugin write_http
+<Plugin write_http>
+    <Node "bench">
+        URL "http://{address}/"
+        Format "JSON"
+    </Node>
+</Plugin>
+"""
+
+
+def plain(bench):
+    """The `system` collector and one post, in a configuration of 50 jobs."""
+    bench.need_kinds("system", "http", "pattoo")
+    address = bench.server()
+    folder = library.configure(bench, address)
+    config = _config(bench, library.head(bench, address), "  - {id: host, system: {}}\n")
+    ours = bench.collector(config)
+    yield Row.limited("small run, resident memory", bench.resident_mib(ours), "MiB", 6)
+    for measure, theirs, name, bound in (
+        (_curl, "curl", "curl", 1 / 2),
+        (_collectd, "collectd", "collectd -T", 0.4),
+        (_library, "PattooShared", "PattooShared, psutil", 0.03),
+    ):
+        try:
+            bench.need(theirs)
+            pairs = bench.pairs(ours, measure(bench, config, address, folder))
+        except (Unavailable, process.Failed) as reason:
+            yield Row.unavailable(f"small run beside {name}", str(reason))
+            continue
+        yield Row.compared("small run", pairs, name, bound)
+        yield Row.compared("small run", pairs, name, bound, "cpu")
+
+
+def tls(bench):
+    """One HTTPS request in a configuration of 50 jobs; the authority alone in its file, and among all of Debian's."""
+    bench.need("curl", "nginx", "openssl")
+    bench.need_kinds("http", "stdout")
+    address, authority = bench.nginx(bench.server())
+    url = f"https://{address}/"
+    bundle = bench.folder / "bundle.pem"
+    system = Path("/etc/ssl/certs/ca-certificates.crt")
+    files = [("its authority only", authority)]
+    if system.exists():
+        bundle.write_bytes(system.read_bytes() + authority.read_bytes())
+        files.append(("all of Debian's authorities", bundle))
+    head = f"main: {{daemon_directory: {bench.folder}/state}}\noutputs: [{{stdout: {{}}}}]\n"
+    for what, file in files:
+        job = (
+            f"  - id: web\n    http:\n      url: {url}\n      tls: {{ca_file: {file}}}\n"
+            "      mapping: {values: {value: /value}}\n"
+        )
+        ours = bench.collector(_config(bench, head, job))
+        theirs = Command(["curl", "--silent", "--show-error", "--fail", "--cacert", str(file), url])
+        pairs = bench.pairs(ours, theirs)
+        yield Row.compared(f"small run over TLS, {what}", pairs, "curl", 1 / 2)
+        yield Row.compared(f"small run over TLS, {what}", pairs, "curl", 1 / 2, "cpu")
+        yield Row.limited(f"small run over TLS, {what}, resident memory", bench.resident_mib(ours), "MiB", 6)
+
+
+def _config(bench, head, job):
+    """That job, and 49 that are not enabled."""
+    idle = [
+        f"""  - id: idle_{number}
+    enabled: false
+    every: 5m
+    timeout: 10s
+    labels: {{site: berlin, rack: r{number}}}
+    http:
+      url: http://192.0.2.{number}:8080/status
+      mapping: {{values: {{temperature: /main/temp, humidity: /main/humidity}}}}
+"""
+        for number in range(1, JOBS)
+    ]
+    return bench.write("collector.yaml", head + "jobs:\n" + job + "".join(idle))
+
+
+def _curl(bench, config, address, _):
+    """curl posts the very body that ours would."""
+    dry = bench.collector(config, "--dry-run", stdout=bench.folder / "dry")
+    process.run(dry)
+    body = bench.folder / "body"
+    body.write_bytes(Path(dry.stdout).read_bytes().partition(b"\n\n")[2].removesuffix(b"\n"))
+    url = f"http://{address}/pattoo/api/v1/agent/receive/id"
+    post = ["--header", "Content-Type: application/json", "--data-binary", f"@{body}", url]
+    return Command(["curl", "--silent", "--show-error", "--fail", *post])
+
+
+def _collectd(bench, _config, address, _folder):
+    folder = bench.folder / "collectd"
+    folder.mkdir()
+    config = bench.write("collectd/collectd.conf", COLLECTD.format(folder=folder, address=address))
+    command = Command(["collectd", "-T", "-C", str(config)])
+    done = subprocess.run(command.argv, capture_output=True, text=True, timeout=60, check=False)
+    # It reads every plugin all the same when one of them finds nothing on this machine.
+    command.expected = (0, done.returncode)
+    return command
+
+
+def _library(bench, _config, _address, folder):
+    environment = {**os.environ, "PATTOO_CONFIGDIR": str(folder)}
+    return Command([bench.tools.python, str(YARDSTICK)], environment)

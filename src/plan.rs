@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use collectors::Collector;
 use collectors::datapoint::{Label, LabelKind};
 use collectors::decode::nearest;
+use collectors::period::Period;
 
 use crate::config::{Config, DEFAULT_POLLING_INTERVAL};
 use crate::outputs::Output;
@@ -122,7 +123,7 @@ impl Plan {
         }
         let interval = config.polling.polling_interval.unwrap_or(DEFAULT_POLLING_INTERVAL).get();
         let agent = config.agent;
-        let timeout = agent.timeout.map_or(interval, collectors::period::Period::get);
+        let timeout = agent.timeout.map_or(interval, Period::get);
         let reserve = match agent.delivery_reserve {
             Some(reserve) => reserve.get().min(timeout),
             None => (timeout / 5).min(LONGEST_DEFAULT_RESERVE),
@@ -139,7 +140,7 @@ impl Plan {
                 collector: job.collector.into(),
                 target,
                 labels: labels(&settings.labels.0),
-                timeout: settings.timeout.map_or(DEFAULT_JOB_TIMEOUT, |timeout| timeout.get()),
+                timeout: settings.timeout.map_or(DEFAULT_JOB_TIMEOUT, Period::get),
                 outputs: settings.outputs,
             }
         });

@@ -422,7 +422,7 @@ mod tests {
             (0.00001, "1e-05"),
             (-9.999e-5, "-9.999e-05"),
             // Exactly between two texts of equal length.
-            (80_399_220_247_682.625, "80399220247682.62"),
+            (80_399_220_247_682.63, "80399220247682.62"),
             (1.0e23, "1e+23"),
         ] {
             assert_eq!(python_float(number), text);

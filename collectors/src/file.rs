@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 use crate::collector::{Collector, Context, Error};
 use crate::decode::Problem;
 use crate::mapping::{self, Mapping};
-use crate::sink::{Sealed, Sink};
+use crate::sink::Sink;
 use crate::{bounded, protocol};
 
 /// The options of `file`.
@@ -130,11 +130,7 @@ impl File {
             }
             None => {
                 let mut lines = BufReader::new(content);
-                let result = protocol::read_datapoints(&mut lines, target, sink);
-                result.map_err(|error| match sink.is_sealed() {
-                    true => Error::Sealed(Sealed),
-                    false => Error::at(target, error),
-                })
+                protocol::read_datapoints(&mut lines, target, sink)
             }
         }
     }

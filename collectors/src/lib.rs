@@ -22,6 +22,7 @@ mod mapping;
 mod protocol;
 mod redact;
 
+mod exec;
 mod file;
 mod http;
 mod random;
@@ -31,6 +32,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use collector::{Collector, Context, Error};
+pub use exec::end_children;
 pub use sink::Sink;
 
 use decode::Problem;
@@ -58,6 +60,7 @@ pub struct Definition {
 pub static COLLECTORS: &[Definition] = &[
     define::<system::System>("system", page!("system.rs")),
     define::<http::Http>("http", page!("http.rs")),
+    define::<exec::Exec>("exec", page!("exec.rs")),
     define::<file::File>("file", page!("file.rs")),
     define::<random::Random>("random", page!("random.rs")),
 ];
@@ -86,5 +89,3 @@ where
         schema: |generator| generator.subschema_for::<T>(),
     }
 }
-/// stub
-pub fn end_children(_: std::time::Duration) {}

@@ -176,12 +176,11 @@ impl<'a> Lines<'a> {
             Ok(text) => text,
             Err(error) => return self.refuse(None, &Fault::NotUtf8(error.valid_up_to() + 1)),
         };
-        let line = match Line::parse(text) {
-            Ok(line) => line,
-            Err(error) => return self.refuse(None, &error.into()),
-        };
-        let key = line.get(Member::Key);
-        let taken = match Message::of(line) {
+        let mut line = Line::default();
+        if let Err(error) = line.parse(text) {
+            return self.refuse(None, &error.into());
+        }
+        let taken = match Message::of(&mut line) {
             Ok(Message::Datapoint(measurement)) => self.push(measurement)?,
             Ok(Message::Log(level, message)) => {
                 return self.sink.log(level, self.redact.text(&message));
@@ -190,7 +189,7 @@ impl<'a> Lines<'a> {
             Err(fault) => Err(fault),
         };
         taken.or_else(|fault| {
-            let key = key.and_then(|raw| raw.text_or_number().ok());
+            let key = line.get(Member::Key).and_then(|raw| raw.text_or_number().ok());
             self.refuse(key.as_deref(), &fault)
         })
     }

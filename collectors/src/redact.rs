@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::secret::{REDACTED, Secret, Unresolved};
+use crate::secret::{REDACTED, Secret};
 
 /// The longest text that is kept of a line; the rest is cut off.
 pub(crate) const TEXT_BYTES: usize = 4096;
@@ -18,22 +18,17 @@ pub(crate) struct Redact {
 }
 
 impl Redact {
-    /// Hides these secrets, and each line of those that have several.
-    ///
-    /// # Errors
-    /// [`Unresolved`] for a reference whose value was not fetched.
-    pub(crate) fn new<'a>(
-        secrets: impl IntoIterator<Item = &'a Secret>,
-    ) -> Result<Self, Unresolved> {
+    /// Hides these secrets, and each line of those that have several. One without a value hides nothing.
+    pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
         let mut needles = Vec::new();
         for secret in secrets {
             let shortest = if secret.reference().is_some() { 1 } else { SHORTEST_PLAIN_BYTES };
-            let lines = secret.expose()?.lines().map(str::trim);
+            let lines = secret.expose().unwrap_or_default().lines().map(str::trim);
             let lines = lines.filter(|line| line.len() >= shortest);
             needles.extend(lines.map(|line| Zeroizing::new(line.to_owned())));
         }
         needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
-        Ok(Self { needles })
+        Self { needles }
     }
 
     /// How much of a line must be at hand so that no secret is cut in two at [`TEXT_BYTES`].
@@ -76,7 +71,7 @@ mod tests {
     #[test]
     fn secrets_and_control_characters_are_hidden_and_the_end_is_cut_off() {
         let secrets = [Secret::plain("hunter2"), Secret::plain("hunter22"), Secret::plain("on")];
-        let redact = Redact::new(&secrets).expect("resolved");
+        let redact = Redact::new(&secrets);
         assert_eq!(redact.text("on hunter22\u{1b}[m"), "on [redacted]\u{fffd}[m");
         let long = format!("hunter2{}hunter2 and more", "x".repeat(TEXT_BYTES - 10));
         let told = redact.text(&long);
@@ -86,7 +81,7 @@ mod tests {
 
     #[test]
     fn each_line_of_a_secret_is_hidden() {
-        let redact = Redact::new(&[Secret::plain("BEGIN\nabcdef\n")]).expect("resolved");
+        let redact = Redact::new(&[Secret::plain("BEGIN\nabcdef\n")]);
         assert_eq!(redact.text("key: abcdef"), "key: [redacted]");
     }
 }

@@ -92,7 +92,7 @@ impl fmt::Display for Mistake {
 /// A long line is cut to the part around its column; control characters are shown as blanks.
 fn window(text: &str, column: usize) -> (String, usize) {
     const WIDTH: usize = 160;
-    let skip = if column > WIDTH / 2 { column - WIDTH / 2 } else { 0 };
+    let skip = column.saturating_sub(WIDTH / 2);
     let shown = text.chars().skip(skip).take(WIDTH);
     let shown = shown.map(|c| if c.is_control() { ' ' } else { c }).collect();
     (shown, column - skip)

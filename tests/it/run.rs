@@ -17,7 +17,7 @@ fn without_a_configuration_this_machine_is_shown_and_stored() {
     let workspace = Workspace::empty();
     let run = workspace.command(&["run", "--once"]).finish().exit(0);
     run.prints("memory_total_bytes").prints("load");
-    assert_eq!(workspace.files("state/collector").iter().filter(|f| f.ends_with(".db")).count(), 1);
+    assert_eq!(workspace.files("state").iter().filter(|f| f.ends_with(".db")).count(), 1);
 }
 
 #[test]

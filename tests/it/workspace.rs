@@ -17,7 +17,7 @@ impl Workspace {
         let workspace = Self { folder };
         let daemon = workspace.path("daemon");
         let main = format!("main: {{daemon_directory: {}}}\n", daemon.display());
-        workspace.write("collector.yaml", &format!("{main}{yaml}"));
+        workspace.write("collector.yaml", format!("{main}{yaml}"));
         workspace
     }
 
@@ -58,7 +58,7 @@ impl Workspace {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.folder.path())
-            .env("XDG_STATE_HOME", self.path("state"))
+            .env("STATE_DIRECTORY", self.path("state"))
             .stdin(Stdio::null());
         Invocation(command)
     }

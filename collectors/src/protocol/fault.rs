@@ -77,6 +77,7 @@ fn without_line(error: &serde_json::Error) -> String {
     let told = error.to_string();
     match told.rsplit_once(" at line ") {
         Some((what, _)) if error.column() > 0 => format!("{what} at column {}", error.column()),
+        Some((what, _)) if error.line() > 0 => what.to_owned(),
         _ => told,
     }
 }

@@ -5,7 +5,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -113,8 +112,11 @@ pub(super) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
+    /// Reads `text` into a line that is empty.
+    pub(super) fn parse(&mut self, text: &'a str) -> Result<(), serde_json::Error> {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        deserializer.deserialize_map(LineVisitor(self))?;
+        deserializer.end()
     }
 
     pub(super) fn get(&self, member: Member) -> Option<Raw<'a>> {
@@ -142,45 +144,35 @@ impl<'a> Line<'a> {
     }
 }
 
-impl<'de> Deserialize<'de> for Line<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(LineVisitor)
-    }
-}
+struct LineVisitor<'line, 'de>(&'line mut Line<'de>);
 
-struct LineVisitor;
-
-impl<'de> Visitor<'de> for LineVisitor {
-    type Value = Line<'de>;
+impl<'de> Visitor<'de> for LineVisitor<'_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Line<'de>, A::Error> {
-        let mut line = Line::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let line = self.0;
         while let Some(name) = map.next_key_seed(Name)? {
-            let member = Member::find(&name);
-            if let Some(member) = member {
-                line.members = line.members.union(Members::of(&[member]));
-            }
-            match member {
-                Some(member @ (Member::Labels | Member::Info)) => {
-                    map.next_value_seed(Labels { line: &mut line, member })?;
-                }
-                Some(member) => {
+            let Some(member) = Member::find(&name) else {
+                map.next_value::<de::IgnoredAny>()?;
+                line.unknown.get_or_insert_with(|| name.into_owned());
+                continue;
+            };
+            line.members = line.members.union(Members::of(&[member]));
+            match line.scalars.get_mut(member as usize) {
+                Some(scalar) => {
                     let raw: &'de RawValue = map.next_value()?;
-                    if line.scalars[member as usize].replace(raw.into()).is_some() {
+                    if scalar.replace(raw.into()).is_some() {
                         return Err(de::Error::duplicate_field(member.name()));
                     }
                 }
-                None => {
-                    map.next_value::<de::IgnoredAny>()?;
-                    line.unknown.get_or_insert_with(|| name.into_owned());
-                }
+                None => map.next_value_seed(Labels { line, member })?,
             }
         }
-        Ok(line)
+        Ok(())
     }
 }
 

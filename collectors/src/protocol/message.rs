@@ -68,7 +68,7 @@ const OF_DATAPOINT: Members = Members::of(&[
 impl<'a> Message<'a> {
     /// # Errors
     /// The first [`Fault`] of the line.
-    pub(super) fn of(line: Line<'a>) -> Result<Self, Fault> {
+    pub(super) fn of(line: &mut Line<'a>) -> Result<Self, Fault> {
         let kind = match line.get(Member::Type) {
             None => Cow::Borrowed("datapoint"),
             Some(raw) => raw.text().map_err(|fault| fault.of(Member::Type))?,
@@ -83,22 +83,22 @@ impl<'a> Message<'a> {
             "error" => OF_ERROR,
             _ => return Err(Fault::word(Member::Type, kind, KINDS)),
         };
-        if let Some(unknown) = line.unknown {
+        if let Some(unknown) = line.unknown.take() {
             return Err(Fault::unknown(unknown, &NAMES));
         }
         if let Some(member) = line.members.first_beyond(allowed) {
             return Err(Fault::Misplaced { member, kind: kind.into_owned() });
         }
         match &*kind {
-            "log" => Ok(Self::Log(level(&line)?, message(&line)?)),
-            "error" => Ok(Self::Error(message(&line)?)),
+            "log" => Ok(Self::Log(level(line)?, message(line)?)),
+            "error" => Ok(Self::Error(message(line)?)),
             _ => Measurement::of(line).map(Self::Datapoint),
         }
     }
 }
 
 impl<'a> Measurement<'a> {
-    fn of(line: Line<'a>) -> Result<Self, Fault> {
+    fn of(line: &mut Line<'a>) -> Result<Self, Fault> {
         let key = line.required(Member::Key, Raw::text_or_number)?;
         let value = line.required(Member::Value, Raw::value)?;
         let data_type = match line.get(Member::DataType) {
@@ -116,8 +116,8 @@ impl<'a> Measurement<'a> {
             target,
             unit: line.optional(Member::Unit, Raw::text)?,
             timestamp_ms: line.optional(Member::Timestamp, Raw::milliseconds)?,
-            labels: line.labels,
-            dropped: line.dropped,
+            labels: std::mem::take(&mut line.labels),
+            dropped: std::mem::take(&mut line.dropped),
         })
     }
 }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::Fault;
-use crate::datapoint::{Flaw, Label, LabelKind, Value};
+use crate::datapoint::{Flaw, Label, LabelKind, Value, trim};
 
 /// A JSON value as it stands in the line: its syntax is right, and nothing else is known.
 #[derive(Debug, Clone, Copy)]
@@ -69,11 +69,12 @@ impl<'a> Raw<'a> {
 
     /// Milliseconds, truncated towards zero.
     pub(super) fn milliseconds(self) -> Result<i64, Fault> {
-        let digits = match self.scalar() {
-            Ok(Scalar::Number(digits)) => digits,
-            Ok(Scalar::Text(_)) => return Err(Fault::NotMilliseconds("text".into())),
-            Err(fault) => return Err(fault),
+        // Text that is a number counts as one, as it does for the official library.
+        let digits = match self.scalar()? {
+            Scalar::Number(digits) => Cow::Borrowed(digits),
+            Scalar::Text(text) => text,
         };
+        let digits = trim(&digits);
         let beyond = || Fault::NotMilliseconds(shortened(digits));
         match number(digits) {
             Ok(Value::Int(int)) => Ok(int),
@@ -148,8 +149,8 @@ fn number_text(digits: &str) -> Result<Cow<'_, str>, Flaw> {
 
 /// A number may be a line long.
 fn shortened(digits: &str) -> String {
-    match digits.get(..40) {
-        Some(start) if digits.len() > 40 => format!("{start}…"),
-        _ => digits.to_owned(),
+    match digits.char_indices().nth(40) {
+        Some((end, _)) => format!("{}…", &digits[..end]),
+        None => digits.to_owned(),
     }
 }

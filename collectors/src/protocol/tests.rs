@@ -77,6 +77,7 @@ fn datapoints_are_what_their_lines_say() {
         ),
         (r#"{"key":"a","value":1,"timestamp":-5.9}"#, "host a=1 int @-5 - []"),
         (r#"{"key":"a","value":1,"timestamp":0}"#, "host a=1 int @0 - []"),
+        (r#"{"key":"a","value":1,"timestamp":" 12.9 "}"#, "host a=1 int @12 - []"),
         (r#"{"key":"a","value":1,"timestamp":1.7e12}"#, "host a=1 int @1700000000000 - []"),
         (
             r#"{"key":"a","value":1,"timestamp":null,"target":null,"unit":null,"labels":null}"#,
@@ -208,7 +209,7 @@ fn a_bad_line_is_refused_by_number_and_key_and_the_others_are_kept() {
         (
             br#"{"key":"a","value":1,"timestamp":"now"}"#,
             "a",
-            "`timestamp`: expected milliseconds since 1970, found text",
+            "`timestamp`: expected milliseconds since 1970, found now",
         ),
         (
             br#"{"key":"a","value":1,"timestamp":1e30}"#,

@@ -15,6 +15,12 @@ pub(super) struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
+    /// Makes room for so many more, so that the table need not grow step by step.
+    pub(super) fn reserve(&mut self, more: usize) {
+        let Self { texts, table, hasher } = self;
+        table.reserve(more, |&id| hasher.hash_one(texts[id as usize]));
+    }
+
     /// The number of `text`.
     pub(super) fn intern(&mut self, text: &'a str) -> u32 {
         let Self { texts, table, hasher } = self;

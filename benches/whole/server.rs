@@ -93,7 +93,7 @@ impl Request {
             return Ok(None);
         }
         let mut words = first.split(' ');
-        let path = words.nth(1).unwrap_or_default();
+        let path = words.nth(1).unwrap_or_default().split('?').next().unwrap_or_default();
         let version = words.next().unwrap_or_default();
         let delay_ms = path.strip_prefix("/delay/").and_then(|ms| ms.parse().ok()).unwrap_or(0);
         let mut request = Self {

@@ -104,7 +104,7 @@ fn there_are_no_percents_when_the_time_is_short_or_they_are_off() {
     assert_eq!(error, None);
     assert!(!points(&collected).keys().any(is_percent));
 
-    let options = json!({ "groups": ["cpu"], "cpu": { "sample": "1d" } });
+    let options = json!({ "groups": ["cpu"], "cpu": { "sample": "61s" } });
     let (collected, error) = collect_in(&options, &context());
     assert_eq!(error, None);
     assert!(!points(&collected).keys().any(is_percent));

@@ -61,7 +61,7 @@
 //! Memory is used when it is not available to programs without swapping. A disk's percent is what `df` shows:
 //! of what users could fill. File systems mounted in several places are told once. A device-mapper device has
 //! its name (`vg0-home`) as descriptive label `name`. `states: true` counts processes by state (`running`,
-//! `sleeping`, `blocked`, `zombie`, `stopped`, `idle`) and reads one file for each.
+//! `sleeping`, `blocked`, `zombie`, `stopped`, `idle`; that of their first thread) and reads one file for each.
 //!
 //! Left out by default: file systems that are no disk (tmpfs, proc, squashfs, autofs, overlay, …) unless they
 //! are `/`, loop devices and RAM disks, partitions in `disk_io` (`partitions: true`), `veth*` interfaces.

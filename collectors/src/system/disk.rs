@@ -173,3 +173,32 @@ fn push(mount: &Mount, usage: &Usage, sink: &Sink) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percents_are_those_of_df_and_no_inodes_are_no_datapoint() {
+        let line = b"22 1 8:1 / / rw - ext4 /dev/sda1 rw";
+        let (mounts, _) = mounts::parse(line).expect("a table");
+        let usage = |inodes| Usage {
+            total_bytes: 1000,
+            free_bytes: 400,
+            available_bytes: 200,
+            inodes,
+            inodes_free: 30,
+        };
+        for (inodes, expected) in [
+            (120, vec![1000.0, 600.0, 400.0, 200.0, 75.0, 120.0, 90.0, 30.0, 75.0]),
+            (0, vec![1000.0, 600.0, 400.0, 200.0, 75.0]),
+        ] {
+            let sink = Sink::new("host".into(), Vec::new(), 0);
+            push(&mounts[0], &usage(inodes), &sink).expect("open");
+            let batch = sink.seal().expect("sealed once").batch;
+            let values = batch.points().iter().map(|point| batch.value(point).to_string());
+            let values: Vec<f64> = values.map(|text| text.parse().expect("a number")).collect();
+            assert_eq!(values, expected);
+        }
+    }
+}

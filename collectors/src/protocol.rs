@@ -16,6 +16,7 @@
 //! on where the line left off, so that identity and info can be interleaved at will. Of two labels of one name
 //! the first wins. Every other member may stand there once.
 
+mod cursor;
 mod fault;
 mod line;
 mod message;
@@ -177,8 +178,8 @@ impl<'a> Lines<'a> {
             Err(error) => return self.refuse(None, &Fault::NotUtf8(error.valid_up_to() + 1)),
         };
         let mut line = Line::default();
-        if let Err(error) = line.parse(text) {
-            return self.refuse(None, &error.into());
+        if let Err(fault) = line.parse(text) {
+            return self.refuse(None, &fault);
         }
         let taken = match Message::of(&mut line) {
             Ok(Message::Datapoint(measurement)) => self.push(measurement)?,

@@ -211,7 +211,7 @@ fn a_bad_line_fails_the_job_and_the_others_are_kept() {
         (
             r#"printf '{"key":"a","value":1}\n{"key":"b","val'"#,
             vec!["a=1"],
-            "line 2: EOF while parsing",
+            "line 2: the line ends where",
         ),
         (
             r#"printf '\377\000\n{"key":"a","value":1}'"#,
@@ -224,7 +224,7 @@ fn a_bad_line_fails_the_job_and_the_others_are_kept() {
             vec!["a=1"],
             "line 1: the line is longer than 1048576 bytes",
         ),
-        ("echo hello", vec![], "line 1: expected value at column 1"),
+        ("echo hello", vec![], "line 1: expected an object at column 1"),
     ] {
         let went = sh(script);
         assert!(went.failed().starts_with("`sh`: "), "{}", went.failed());

@@ -1,15 +1,21 @@
 //! What can be wrong with a line.
 
 use super::MAX_LINE_BYTES;
-use super::line::Member;
+use super::line::{MAX_LABELS, Member};
 use crate::datapoint::Flaw;
 use crate::decode::nearest;
 
 /// Why a line is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
-    /// Not JSON, cut off, or a member of the wrong kind.
-    #[error("{}", without_line(.0))]
+    /// Not JSON.
+    #[error("expected {expected} at column {column}")]
+    Syntax { expected: &'static str, column: usize },
+    /// Half a line.
+    #[error("the line ends where {expected} is expected")]
+    Short { expected: &'static str },
+    /// A value or an escape that is not JSON.
+    #[error("{}", without_place(.0))]
     Json(#[from] serde_json::Error),
     /// Binary, or text in another encoding.
     #[error("the line is not UTF-8 from byte {0} on")]
@@ -24,6 +30,10 @@ pub(crate) enum Fault {
     Misplaced { member: &'static str, kind: String },
     #[error("the member `{0}` is missing")]
     Missing(&'static str),
+    #[error("the member `{0}` stands there twice")]
+    Twice(&'static str),
+    #[error("there are more than {MAX_LABELS} labels")]
+    TooManyLabels,
     /// A word that is not among those that are known.
     #[error("`{member}` is `{given}`, expected {expected}{hint}")]
     Word { member: &'static str, given: String, expected: String, hint: String },
@@ -72,12 +82,11 @@ fn hint(given: &str, known: &[&str]) -> String {
     meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default()
 }
 
-/// serde_json counts lines within the text that it was given, which here is always line 1.
-fn without_line(error: &serde_json::Error) -> String {
+/// serde_json counts lines and columns within the part of the line that it was given.
+fn without_place(error: &serde_json::Error) -> String {
     let told = error.to_string();
     match told.rsplit_once(" at line ") {
-        Some((what, _)) if error.column() > 0 => format!("{what} at column {}", error.column()),
-        Some((what, _)) if error.line() > 0 => what.to_owned(),
-        _ => told,
+        Some((what, _)) => what.to_owned(),
+        None => told,
     }
 }

@@ -2,14 +2,9 @@
 //!
 //! Whether they belong to the message is for [`super::message`] to say: `type` may stand last.
 
-use std::borrow::Cow;
-use std::fmt;
-
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
 use super::Fault;
-use super::scalar::{self, Raw};
+use super::cursor::{Cursor, Raw};
+use super::scalar;
 use crate::datapoint::{Label, LabelKind};
 
 /// The most labels that a datapoint may have: each is compared with each.
@@ -113,10 +108,58 @@ pub(super) struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// Reads `text` into a line that is empty.
-    pub(super) fn parse(&mut self, text: &'a str) -> Result<(), serde_json::Error> {
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        deserializer.deserialize_map(LineVisitor(self))?;
-        deserializer.end()
+    pub(super) fn parse(&mut self, text: &'a str) -> Result<(), Fault> {
+        let mut cursor = Cursor::new(text);
+        if !cursor.skip(b'{') {
+            return Err(cursor.expected("an object"));
+        }
+        let mut goes_on = !cursor.skip(b'}');
+        while goes_on {
+            self.member(&mut cursor)?;
+            goes_on = cursor.goes_on()?;
+        }
+        cursor.end()
+    }
+
+    fn member(&mut self, cursor: &mut Cursor<'a>) -> Result<(), Fault> {
+        let name = cursor.name()?.text()?;
+        let Some(member) = Member::find(&name) else {
+            cursor.value()?;
+            self.unknown.get_or_insert_with(|| name.into_owned());
+            return Ok(());
+        };
+        self.members = self.members.union(Members::of(&[member]));
+        match (self.scalars.get_mut(member as usize), member) {
+            (Some(scalar), _) => match scalar.replace(cursor.value()?) {
+                None => Ok(()),
+                Some(_) => Err(Fault::Twice(member.name())),
+            },
+            (None, Member::Info) => self.append(LabelKind::Info, cursor),
+            (None, _) => self.append(LabelKind::Identity, cursor),
+        }
+    }
+
+    /// Appends an object of labels.
+    fn append(&mut self, kind: LabelKind, cursor: &mut Cursor<'a>) -> Result<(), Fault> {
+        if !cursor.skip(b'{') {
+            let fault = cursor.expected("an object of labels");
+            return if cursor.value()? == Raw::Null { Ok(()) } else { Err(fault) };
+        }
+        let mut goes_on = !cursor.skip(b'}');
+        while goes_on {
+            let name = cursor.name()?;
+            let value = cursor.value()?;
+            if self.labels.len() + self.dropped.len() == MAX_LABELS {
+                return Err(Fault::TooManyLabels);
+            }
+            let name = name.text()?;
+            match scalar::label(name.clone(), value, kind) {
+                Ok(label) => self.labels.push(label),
+                Err(fault) => self.dropped.push((name.into_owned(), fault)),
+            }
+            goes_on = cursor.goes_on()?;
+        }
+        Ok(())
     }
 
     pub(super) fn get(&self, member: Member) -> Option<Raw<'a>> {
@@ -139,111 +182,7 @@ impl<'a> Line<'a> {
         member: Member,
         read: impl FnOnce(Raw<'a>) -> Result<T, Fault>,
     ) -> Result<Option<T>, Fault> {
-        let raw = self.get(member).filter(|raw| !raw.is_null());
+        let raw = self.get(member).filter(|raw| *raw != Raw::Null);
         raw.map(read).transpose().map_err(|fault| fault.of(member))
-    }
-}
-
-struct LineVisitor<'line, 'de>(&'line mut Line<'de>);
-
-impl<'de> Visitor<'de> for LineVisitor<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let line = self.0;
-        while let Some(name) = map.next_key_seed(Name)? {
-            let Some(member) = Member::find(&name) else {
-                map.next_value::<de::IgnoredAny>()?;
-                line.unknown.get_or_insert_with(|| name.into_owned());
-                continue;
-            };
-            line.members = line.members.union(Members::of(&[member]));
-            match line.scalars.get_mut(member as usize) {
-                Some(scalar) => {
-                    let raw: &'de RawValue = map.next_value()?;
-                    if scalar.replace(raw.into()).is_some() {
-                        return Err(de::Error::duplicate_field(member.name()));
-                    }
-                }
-                None => map.next_value_seed(Labels { line, member })?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A member's name; one with escapes is the only one that is copied.
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_borrowed_str<E: de::Error>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(name))
-    }
-
-    fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(name.to_owned()))
-    }
-}
-
-/// Appends an object of labels to the line's.
-struct Labels<'line, 'de> {
-    line: &'line mut Line<'de>,
-    member: Member,
-}
-
-impl<'de> DeserializeSeed<'de> for Labels<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Labels<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an object of `{}`", self.member.name())
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self { line, member } = self;
-        let kind = match member {
-            Member::Info => LabelKind::Info,
-            _ => LabelKind::Identity,
-        };
-        while let Some(name) = map.next_key_seed(Name)? {
-            let raw: &'de RawValue = map.next_value()?;
-            if line.labels.len() + line.dropped.len() == MAX_LABELS {
-                return Err(de::Error::custom(format_args!("more than {MAX_LABELS} labels")));
-            }
-            match scalar::label(name.clone(), raw.into(), kind) {
-                Ok(label) => line.labels.push(label),
-                Err(fault) => line.dropped.push((name.into_owned(), fault)),
-            }
-        }
-        Ok(())
     }
 }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::Fault;
+use super::cursor::Raw;
 use super::line::{Line, Member, Members, NAMES};
-use super::scalar::Raw;
 use crate::datapoint::{DataType, Flaw, Label, Value, trim};
 use crate::sink::Level;
 

@@ -8,7 +8,8 @@
 //! The file is `collector.db` in the daemon directory unless `path` says otherwise. It is made with mode 0600, its
 //! folder with 0700. Each run's datapoints go in together and are on disk before they count as accepted; the same
 //! ones sent again change nothing. What is older than `retention` is removed bit by bit with each run, and its
-//! space is used again.
+//! space is used again. The newest datapoints may be in `collector.db-wal` beside the file, so that a copy needs
+//! both, or `sqlite3 collector.db '.backup copy.db'`.
 //!
 //! A file that another program holds for the rest of the run, that is damaged, that is no store of ours, or that a
 //! later release has made is left alone: the datapoints wait in the spool, and the report names the file.
@@ -102,6 +103,9 @@ impl Output for Sqlite {
             let mut reader = BufReader::with_capacity(64 * 1024, reader);
             write::insert(&mut connection, &mut reader, retention, deadline)
         });
+        if let Err(error) = schema::close(connection, &path) {
+            log::warn!("{}", chain(&error));
+        }
         match inserted {
             Ok(()) => Receipt::Accepted,
             Err(error @ write::Error::Line { .. }) => Receipt::Rejected { reason: chain(&error) },

@@ -224,6 +224,22 @@ fn the_file_is_private_and_waits_for_the_disk() {
 }
 
 #[test]
+fn the_log_beside_the_file_stays_short() {
+    let place = Place::new();
+    let log = place.file().with_extension("db-wal");
+    let text = "x".repeat(100_000);
+    let mut lengths = Vec::new();
+    for number in 0..24 {
+        let long = point("a", Value::Text(text.as_str().into()), DataType::String);
+        assert_eq!(place.deliver(&body(&[at(number, long)])), Receipt::Accepted);
+        lengths.push(fs::metadata(&log).map_or(0, |log| log.len()));
+    }
+    assert!(lengths.iter().all(|length| *length < 1 << 20), "{lengths:?}");
+    assert!(lengths.iter().filter(|length| **length == 0).count() < 5, "{lengths:?}");
+    assert_eq!(place.times("a").len(), 24);
+}
+
+#[test]
 fn what_is_older_than_the_retention_goes_and_its_series_with_it() {
     let day = 86_400_000;
     let place = Place::with(Sqlite::default());
@@ -332,6 +348,9 @@ fn a_damaged_store_keeps_the_datapoints_waiting() {
     let keys: Vec<String> = (0..2_000).map(|number| format!("key_{number}")).collect();
     let many: Vec<_> = keys.iter().map(|key| point(key, Value::Int(1), DataType::Int)).collect();
     assert_eq!(place.deliver(&body(&many)), Receipt::Accepted);
+    let connection = Connection::open(place.file()).expect("a store");
+    connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("one file");
+    drop(connection);
     let mut bytes = fs::read(place.file()).expect("the file");
     bytes[4096..].fill(0x5a);
     fs::write(place.file(), bytes).expect("the file");

@@ -3,6 +3,7 @@
 import shutil
 import statistics
 import time
+import urllib.request
 from contextlib import ExitStack
 
 from . import process, servers
@@ -84,22 +85,30 @@ class Bench:
         # Nothing of the caller's environment may change what is measured.
         return process.Command(argv, {"PATH": "/usr/bin:/bin", "HOME": str(self.folder)}, str(stdout))
 
-    def pairs(self, ours, theirs, processors=None, between=lambda: None):
+    def pairs(self, ours, theirs, processors=None):
         """Runs both in turns, after one of each that does not count."""
         runs = []
         with process.on_processors(processors):
             begun = time.perf_counter()
             for command in (ours, theirs):
                 process.run(command)
-                between()
             is_long = time.perf_counter() - begun > 2 * LONG_SECONDS
             for _ in range(self.long_pairs if is_long else self.short_pairs):
-                pair = []
-                for command in (ours, theirs):
-                    pair.append(process.run(command))
-                    between()
-                runs.append(tuple(pair))
+                runs.append((process.run(ours), process.run(theirs)))
         return Pairs(runs)
+
+    def must_ask(self, server, command, requests=1):
+        """Runs it once: a run that asks for less than it should is no yardstick, however fast."""
+        before = _answered(server)
+        process.run(command)
+        asked = _answered(server) - before
+        if asked < requests:
+            raise process.Failed(f"`{command.argv[0]}` made {asked} requests instead of {requests}")
 
     def resident_mib(self, command):
         return statistics.median(process.resident_bytes(command) for _ in range(5)) / 2**20
+
+
+def _answered(server):
+    with urllib.request.urlopen(f"http://{server}/count", timeout=10) as answer:
+        return int(answer.read())

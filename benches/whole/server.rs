@@ -1,15 +1,18 @@
 //! The web server that whole-process figures are measured against: `benches/compare` starts it.
 //!
 //! It prints its address, answers every request with status 200 and a small JSON document, and a request for
-//! `/delay/N` after N milliseconds. It ends when its standard input does, so that it cannot outlive who started it.
+//! `/delay/N` after N milliseconds. A request for `/count` is told how many others there were, so that a run which
+//! asked for nothing is not taken for a fast one. It ends when its standard input does, so that it cannot outlive
+//! who started it.
 //! A thread per connection, so that what is measured never waits for the server's turn.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// What every request is answered with.
+/// What a request is answered with.
 const BODY: &str = r#"{"value": 21.5}"#;
 /// The longest request line or header, in bytes.
 const LINE_CAP_BYTES: u64 = 16 * 1024;
@@ -17,6 +20,9 @@ const LINE_CAP_BYTES: u64 = 16 * 1024;
 const DELAY_CAP_MS: u64 = 60_000;
 /// A connection's thread needs little, and there are hundreds.
 const STACK_BYTES: usize = 128 * 1024;
+
+/// How many requests were answered, those for the count left out.
+static ANSWERED: AtomicU64 = AtomicU64::new(0);
 
 fn main() -> io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
@@ -58,11 +64,17 @@ fn serve(connection: &TcpStream) -> io::Result<()> {
         }
         request.skip_body(&mut reader)?;
         thread::sleep(request.delay);
+        let body = if request.asks_for_count {
+            ANSWERED.load(Ordering::Relaxed).to_string()
+        } else {
+            ANSWERED.fetch_add(1, Ordering::Relaxed);
+            BODY.to_owned()
+        };
         let connection = if request.keeps_alive { "keep-alive" } else { "close" };
         let answer = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-             Connection: {connection}\r\n\r\n{BODY}",
-            BODY.len()
+             Connection: {connection}\r\n\r\n{body}",
+            body.len()
         );
         writer.write_all(answer.as_bytes())?;
         if !request.keeps_alive {
@@ -75,6 +87,7 @@ fn serve(connection: &TcpStream) -> io::Result<()> {
 /// A request's head, as far as it matters here.
 struct Request {
     delay: Duration,
+    asks_for_count: bool,
     body: Body,
     keeps_alive: bool,
     expects_continue: bool,
@@ -98,6 +111,7 @@ impl Request {
         let delay_ms = path.strip_prefix("/delay/").and_then(|ms| ms.parse().ok()).unwrap_or(0);
         let mut request = Self {
             delay: Duration::from_millis(DELAY_CAP_MS.min(delay_ms)),
+            asks_for_count: path == "/count",
             body: Body::Length(0),
             keeps_alive: version != "HTTP/1.0",
             expects_continue: false,

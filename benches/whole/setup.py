@@ -7,17 +7,21 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import process
+
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = "x86_64-unknown-linux-gnu"
-#: What each tool is called, and the Debian package that has it.
+#: What each tool is called, and the Debian packages that have it.
 DEBIAN = {
-    "curl": "curl",
-    "collectd": "collectd-core",
-    "nginx": "nginx-light",
-    "openssl": "openssl",
-    "strace": "strace",
-    "time": "time",
+    "curl": ["curl"],
+    # What its plug-in `write_http` links is not among its dependencies.
+    "collectd": ["collectd-core", "libyajl2", "libcurl3-gnutls"],
+    "nginx": ["nginx-light"],
+    "openssl": ["openssl"],
+    "strace": ["strace"],
+    "time": ["time"],
 }
+COLLECTD_PLUGIN = "/usr/lib/collectd/write_http.so"
 #: The yardstick, and what it imports but does not ask for.
 PYTHON = ["PattooShared==0.0.120", "psutil", "requests", "python-gnupg"]
 
@@ -42,20 +46,27 @@ def prepare(collector):
 
 
 def _debian_packages():
-    absent = {tool: package for tool, package in DEBIAN.items() if not shutil.which(tool)}
+    absent = {tool: packages for tool, packages in DEBIAN.items() if not _is_there(tool)}
     if absent and os.getuid() == 0 and shutil.which("apt-get"):
-        _say("installing " + ", ".join(absent.values()))
+        wanted = [package for packages in absent.values() for package in packages]
+        _say("installing " + ", ".join(wanted))
         quiet = {"check": False, "stdout": subprocess.DEVNULL}
         # A package that starts a service is not to start it here.
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
         subprocess.run(["apt-get", "update", "-qq"], env=environment, **quiet)
-        install = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *absent.values()]
+        install = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *wanted]
         subprocess.run(install, env=environment, **quiet)
     return {
-        tool: f"`{tool}` is missing: please install the package `{package}`"
-        for tool, package in absent.items()
-        if not shutil.which(tool)
+        tool: f"`{tool}` is missing: please install {', '.join(packages)}"
+        for tool, packages in absent.items()
+        if not _is_there(tool)
     }
+
+
+def _is_there(tool):
+    if not shutil.which(tool):
+        return False
+    return tool != "collectd" or "not found" not in process.output(["ldd", COLLECTD_PLUGIN])
 
 
 def _virtual_environment(missing):

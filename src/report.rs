@@ -134,9 +134,9 @@ pub struct OutputReport {
     pub refused: u64,
     /// The first of those.
     pub refusals: Vec<String>,
-    /// Datapoints left out because their series had one for the same moment.
+    /// Datapoints left out because they say the same again.
     pub duplicates: u64,
-    /// Datapoints left out because the output takes one per series and run.
+    /// Datapoints left out because their series had another value before.
     pub superseded: u64,
     /// Datapoints that are lost for another reason.
     pub lost: u64,

@@ -110,6 +110,8 @@ impl<'de> Visitor<'de> for Probe<'_> {
             }
         }
         seq.next_element_seed(Probe { path: rest, ..self })?;
+        // A list that is left half read is an error of its own, at its start.
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
         Ok(())
     }
 

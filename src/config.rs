@@ -13,7 +13,7 @@ pub mod sections;
 mod tree;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use collectors::Collector;
@@ -91,34 +91,48 @@ impl Config {
         reader.finish(directory, files.iter().map(|file| file.source.path.clone()).collect())
     }
 
-    /// The configuration with defaults filled in and secrets redacted.
-    pub fn effective(&self) -> Value {
-        let entry = |settings: Value, kind: &str, options: &Value, effective: Effective| {
-            let options = effective(options).unwrap_or_default();
-            let mut map = settings;
-            map[kind] = options;
-            map
-        };
+    /// The configuration with defaults filled in and secrets redacted. `surroundings` are what the configuration
+    /// leaves to the machine: the host's name and the daemon directory.
+    pub fn effective(&self, hostname: &str, daemon_directory: &Path) -> Value {
         let jobs = self.jobs.iter().filter_map(|job| {
-            let settings = serde_json::to_value(&job.settings).ok()?;
-            Some(entry(settings, job.kind, &job.options, collectors::find(job.kind)?.effective))
+            let mut entry = serde_json::to_value(&job.settings).ok()?;
+            let every = job.settings.every.unwrap_or_else(|| self.polling.interval());
+            let timeout = job.settings.timeout.unwrap_or(crate::plan::DEFAULT_JOB_TIMEOUT);
+            let target = job.settings.target.clone().or_else(|| job.collector.default_target());
+            entry["every"] = every.to_string().into();
+            entry["timeout"] = timeout.to_string().into();
+            entry["target"] = target.unwrap_or_else(|| hostname.to_owned()).into();
+            if job.settings.outputs.is_none() {
+                let ids = self.outputs.iter().map(|output| output.id.as_str());
+                entry["outputs"] = ids.collect::<Vec<_>>().into();
+            }
+            entry[job.kind] = (collectors::find(job.kind)?.effective)(&job.options).ok()?;
+            Some(entry)
         });
         let outputs = self.outputs.iter().filter_map(|output| {
-            let settings = serde_json::json!({"id": output.id, "enabled": output.enabled});
-            let definition = outputs::find(output.kind)?;
-            Some(entry(settings, output.kind, &output.options, definition.effective))
+            let mut entry = serde_json::json!({"id": output.id, "enabled": output.enabled});
+            entry[output.kind] = (outputs::find(output.kind)?.effective)(&output.options).ok()?;
+            Some(entry)
         });
+        let agent = Agent {
+            hostname: Some(hostname.to_owned()),
+            timeout: Some(self.agent.timeout(&self.polling)),
+            delivery_reserve: Some(self.agent.delivery_reserve(&self.polling)),
+            ..self.agent.clone()
+        };
         serde_json::json!({
-            "main": self.main,
-            "polling": self.polling,
-            "agent": self.agent,
+            "main": {
+                "log_directory": self.main.log_directory,
+                "daemon_directory": daemon_directory,
+            },
+            // The server stands among the outputs.
+            "polling": {"polling_interval": self.polling.interval()},
+            "agent": agent,
             "outputs": outputs.collect::<Vec<_>>(),
             "jobs": jobs.collect::<Vec<_>>(),
         })
     }
 }
-
-type Effective = fn(&Value) -> Result<Value, Vec<Problem>>;
 
 /// What a job or output says of itself that others must be held against.
 struct Claim {
@@ -168,6 +182,7 @@ struct Reader {
     pattoo_agent_api: Option<PattooAgentApi>,
     outputs: Option<Vec<OutputEntry>>,
     jobs: Option<Vec<JobEntry>>,
+    jobs_source: Option<Arc<Source>>,
     /// What every job and output says of itself, also where something else is wrong with it.
     job_claims: Vec<Claim>,
     output_claims: Vec<Claim>,
@@ -226,6 +241,7 @@ impl Reader {
             settings: JobSettings::NAMES,
             kinds: collectors::COLLECTORS.iter().map(|definition| definition.name).collect(),
         };
+        self.jobs_source = Some(Arc::clone(&file.source));
         let mut jobs = self.jobs.take().unwrap_or_default();
         for (path, tree) in self.elements(file, "jobs", value) {
             self.job_claims.extend(Claim::of(tree, None, &file.source, &path));
@@ -370,6 +386,16 @@ impl Reader {
                 let message = format!("no output that job `{}` feeds is enabled", job.id);
                 found.push(job.mistake(&[], message, None));
             }
+        }
+        if self.jobs.as_ref().is_some_and(Vec::is_empty)
+            && self.job_claims.is_empty()
+            && self.mistakes.is_empty()
+            && let Some(source) = &self.jobs_source
+        {
+            let problem = Problem::at(&["jobs"], "there is no job").hint(
+                "leave `jobs` out for this machine's metrics; `collector list` names what else there is",
+            );
+            found.push(Mistake::new(source, problem));
         }
         self.mistakes.extend(found);
     }

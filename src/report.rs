@@ -192,7 +192,11 @@ impl OutputReport {
         say(self.quarantined, format!("set aside{note}"));
         say(self.lost, format!("lost{note}"));
         say(self.refused, format!("refused: {}", self.refusals.join("; ")));
-        say(self.superseded, "left out: it takes one datapoint of a series in each run".to_owned());
+        say(
+            self.superseded,
+            "left out: their series had another value in this run; a label may be missing"
+                .to_owned(),
+        );
         if lines.is_empty()
             && let Some(note) = &self.note
         {

@@ -189,6 +189,11 @@ fn expand(folder: &Path, pattern: &Value) -> Result<Vec<PathBuf>, String> {
 }
 
 fn read_text(path: &Path) -> Result<String, String> {
+    // A pipe would be waited for without end.
+    let kind = fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?;
+    if !kind.is_file() {
+        return Err("this is no file".into());
+    }
     let file = fs::File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
     let mut bytes = Vec::new();
     file.take(FILE_CAP_BYTES + 1)

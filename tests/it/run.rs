@@ -129,3 +129,18 @@ fn without_a_place_for_what_lasts_the_run_goes_on_and_says_so() {
     workspace.run(&["run", "--once"]).exit(0).says("daemon directory");
     assert!(workspace.path("out.jsonl").exists());
 }
+
+#[test]
+fn two_values_of_one_series_and_moment_are_told() {
+    let yaml = "
+agent: {run_metrics: false}
+jobs:
+  - {id: a, target: t, random: {seed: 1}}
+  - {id: b, target: t, random: {seed: 2}}
+";
+    let workspace = Workspace::new(yaml);
+    workspace.run(&["run", "--once"]).exit(5).says("1 datapoints left out");
+    let same = Workspace::new(&yaml.replace("seed: 2", "seed: 1"));
+    let report = same.run(&["run", "--once", "--report", "json"]).exit(0);
+    report.prints("\"duplicates\": 1").prints("\"accepted\": 1");
+}

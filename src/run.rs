@@ -5,10 +5,11 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use collectors::{Context, Sink};
 
-use crate::config::Environment;
+use crate::config::{Config, Environment};
 use crate::delivery::{self, Consignment};
 use crate::outputs::Surroundings;
 use crate::payload::{Agent, JobBatch, Payload};
@@ -16,7 +17,8 @@ use crate::plan::{Plan, PlannedJob, PlannedOutput};
 use crate::report::{self, JobReport, JobResult, OutputReport, Report, chain, metrics};
 use crate::runner::{self, Ending, Event, Limits, Outcome, Task};
 use crate::secrets;
-use crate::store::{Store, fallback_agent_id};
+use crate::store::lock::{Lock, NotLocked};
+use crate::store::{self, Store, fallback_agent_id};
 
 /// The variables that a job's child process may see.
 const CHILD_VARIABLES: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
@@ -29,8 +31,9 @@ pub fn run(plan: Plan, environment: Environment<'_>, watch: &mut dyn FnMut(Event
         kind: output.kind,
         output: Arc::clone(&output.output),
         payload: collected.payload_for(output),
-        spool: collected.store.as_ref().map(|store| store.spool(&output.id)),
+        spool: collected.store.as_ref().map(|store| store.spool(&output.id, output.kind)),
         unready: unready(&output.output.secrets(), environment, &collected.surroundings),
+        unencodable: collected.anonymous.clone().filter(|_| output.output.names_agent()),
     });
     let outputs = delivery::deliver(
         consignments.collect(),
@@ -97,6 +100,32 @@ struct Collected {
     deadline: std::time::Instant,
     started: std::time::Instant,
     warnings: Vec<String>,
+    /// Why the agent's id is not known, though there is one.
+    anonymous: Option<String>,
+}
+
+/// Takes the lock of the daemon directory, if there is one; [`run`] tells what is wrong with it.
+///
+/// # Errors
+/// [`NotLocked::Held`] when another run has it until `deadline`.
+pub fn enter(
+    config: &Config,
+    environment: Environment<'_>,
+    deadline: Instant,
+) -> Result<Option<Lock>, NotLocked> {
+    let configured = config.main.daemon_directory.as_deref();
+    let directory = daemon_directory(&config.directory, configured, environment);
+    let Some(store) = directory.and_then(|directory| Store::open(&directory).ok()) else {
+        return Ok(None);
+    };
+    match store.lock(deadline) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(held @ NotLocked::Held { .. }) => Err(held),
+        Err(error @ NotLocked::Impossible(_)) => {
+            log::warn!("{}", chain(&error));
+            Ok(None)
+        }
+    }
 }
 
 fn collect(
@@ -107,8 +136,18 @@ fn collect(
 ) -> Collected {
     let mut warnings = Vec::new();
     let hostname = plan.hostname.clone().unwrap_or_else(crate::host::fully_qualified_name);
-    let directory = daemon_directory(&plan, environment);
-    let (store, id) = identify(&plan.program, &hostname, &directory, keep, &mut warnings);
+    let directory =
+        daemon_directory(&plan.config_directory, plan.daemon_directory.as_deref(), environment);
+    let (store, id) = identify(&plan.program, directory.as_deref(), keep, &mut warnings);
+    let anonymous = id.as_ref().err().map(|error| {
+        let error = chain(error);
+        format!("{error}; under another id every series would begin anew, so nothing is sent")
+    });
+    warnings.extend(anonymous.clone());
+    if let Some(store) = &store {
+        warnings.extend(abandoned(store, &plan.outputs));
+    }
+    let id = id.ok().flatten().unwrap_or_else(|| fallback_agent_id(&plan.program, &hostname));
     let surroundings = Arc::new(Surroundings {
         agent: Agent { id, program: plan.program.clone(), hostname: hostname.clone() },
         config_directory: plan.config_directory.clone(),
@@ -161,6 +200,7 @@ fn collect(
         deadline: plan.deadline,
         started: plan.started,
         warnings,
+        anonymous,
     }
 }
 
@@ -187,45 +227,67 @@ impl Collected {
     }
 }
 
-/// Where what lasts is kept.
-pub fn daemon_directory(plan: &Plan, environment: Environment<'_>) -> PathBuf {
-    match &plan.daemon_directory {
-        Some(directory) => plan.config_directory.join(directory),
+/// Where what lasts is kept, if there is such a place.
+pub fn daemon_directory(
+    config_directory: &Path,
+    configured: Option<&Path>,
+    environment: Environment<'_>,
+) -> Option<PathBuf> {
+    match configured {
+        Some(directory) => Some(config_directory.join(directory)),
         None => Store::default_directory(environment, rustix::process::getuid().is_root()),
     }
 }
 
-/// The store and the agent's id. Without a store the run goes on: the id is then made from the machine's.
+/// The store, and the agent's id where one was made. Without a store the run goes on.
+///
+/// # Errors
+/// As the second part: that there seems to be an id which cannot be read.
 fn identify(
     program: &str,
-    hostname: &str,
-    directory: &Path,
+    directory: Option<&Path>,
     keep: Keep,
     warnings: &mut Vec<String>,
-) -> (Option<Store>, String) {
-    let fallback = || fallback_agent_id(program, hostname);
-    if keep == Keep::Nothing {
-        return match Store::at(directory).known_agent_id(program) {
-            Ok(id) => (None, id.unwrap_or_else(fallback)),
-            Err(error) => {
-                warnings.push(chain(&error));
-                (None, fallback())
-            }
-        };
-    }
-    let store = match Store::open(directory) {
-        Ok(store) => store,
-        Err(error) => {
-            let error = chain(&error);
-            warnings.push(format!("{error}; nothing that is not accepted now can be kept"));
-            return (None, fallback());
-        }
+) -> (Option<Store>, Result<Option<String>, store::Error>) {
+    const NOTHING_KEPT: &str = "nothing that is not accepted now can be kept";
+    let Some(directory) = directory else {
+        let hint = "set `main.daemon_directory`, or HOME";
+        warnings.push(format!("there is no daemon directory ({hint}); {NOTHING_KEPT}"));
+        return (None, Ok(None));
     };
-    let id = store.agent_id(program).unwrap_or_else(|error| {
-        warnings.push(chain(&error));
-        fallback()
-    });
-    (Some(store), id)
+    let known = || Store::at(directory).known_agent_id(program);
+    if keep == Keep::Nothing {
+        return (None, known());
+    }
+    match Store::open(directory) {
+        Ok(store) => {
+            let id = store.agent_id(program);
+            (Some(store), id.map(Some))
+        }
+        Err(error) => {
+            warnings.push(format!("{}; {NOTHING_KEPT}", chain(&error)));
+            // An id that others may have put there is not ours to use, nor may another stand in for it.
+            let is_unsafe = !matches!(error, store::Error::Directory { .. });
+            match known() {
+                Ok(Some(_)) if is_unsafe => (None, Err(error)),
+                known => (None, known),
+            }
+        }
+    }
+}
+
+/// A warning for each spool that none of the outputs empties.
+fn abandoned(store: &Store, outputs: &[PlannedOutput]) -> Vec<String> {
+    let used = outputs.iter().map(|output| (output.id.as_str(), output.kind));
+    match store.abandoned(used) {
+        Ok(found) => found
+            .iter()
+            .map(|(path, bodies)| {
+                format!("{bodies} bodies wait in `{}`, for no output of this run", path.display())
+            })
+            .collect(),
+        Err(error) => vec![chain(&error)],
+    }
 }
 
 /// Resolves secrets; the reason why that failed, if it did.

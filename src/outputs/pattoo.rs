@@ -110,6 +110,10 @@ impl Output for Pattoo {
         }
     }
 
+    fn names_agent(&self) -> bool {
+        true
+    }
+
     fn check(&self, surroundings: &Surroundings, deadline: Instant) -> Result<String, String> {
         http::reach(&self.url(surroundings), deadline)
     }

@@ -253,8 +253,7 @@ impl<'a> Delivery<'a> {
                 self.report.accepted += entry.datapoints;
                 self.report.accepted_bodies += 1;
                 if let Err(error) = spool.remove(entry) {
-                    // It is in, and will be sent again: that is worth a word, and loses nothing.
-                    log::warn!("output `{}`: {}", self.report.output, chain(&error));
+                    self.fault(&format!("{}: it is in, and will be sent again", chain(&error)));
                 }
                 true
             }
@@ -334,3 +333,6 @@ impl<'a> Delivery<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

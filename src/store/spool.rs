@@ -175,18 +175,28 @@ impl Spool {
             .map_err(|error| Error::file(&path, error))
     }
 
-    /// Until when the output wants to be left alone.
+    /// Until when the output wants to be left alone. A pause that is over is forgotten.
     pub fn paused_until(&self) -> Option<jiff::Timestamp> {
-        let until_ms = fs::read_to_string(self.pause_path()).ok()?.trim().parse().ok()?;
-        let until = jiff::Timestamp::from_millisecond(until_ms).ok()?;
-        let left = Duration::try_from(until.duration_since(jiff::Timestamp::now())).ok()?;
-        // What is further away is of a clock that was wrong.
-        (left <= LONGEST_PAUSE).then_some(until)
+        let path = self.pause_path();
+        let text = fs::read_to_string(&path).ok()?;
+        let until = pause_in(&text, jiff::Timestamp::now());
+        if until.is_none() {
+            // One that stays is read again, and is still over.
+            fs::remove_file(&path).ok();
+        }
+        until
     }
 
     fn pause_path(&self) -> PathBuf {
         self.folder.join("retry_after")
     }
+}
+
+fn pause_in(text: &str, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+    let until = jiff::Timestamp::from_millisecond(text.trim().parse().ok()?).ok()?;
+    let left = Duration::try_from(until.duration_since(now)).ok()?;
+    // What is further away is of a clock that was wrong.
+    (!left.is_zero() && left <= LONGEST_PAUSE).then_some(until)
 }
 
 fn open(path: &Path) -> io::Result<Body> {
@@ -304,6 +314,7 @@ mod tests {
         assert!(spool.paused_until().is_some());
         spool.pause(Duration::ZERO)?;
         assert_eq!(spool.paused_until(), None);
+        assert!(!spool.pause_path().exists());
         fs::write(spool.pause_path(), "99999999999999")?;
         assert_eq!(spool.paused_until(), None);
         Ok(())

@@ -138,7 +138,8 @@ fn collect(
     let hostname = plan.hostname.clone().unwrap_or_else(crate::host::fully_qualified_name);
     let directory =
         daemon_directory(&plan.config_directory, plan.daemon_directory.as_deref(), environment);
-    let (store, id) = identify(&plan.program, directory.as_deref(), keep, &mut warnings);
+    let Lasting { directory, store, id } =
+        find_lasting(&plan.program, directory, keep, &mut warnings);
     let anonymous = id.as_ref().err().map(|error| {
         let error = chain(error);
         format!("{error}; under another id every series would begin anew, so nothing is sent")
@@ -239,38 +240,53 @@ pub fn daemon_directory(
     }
 }
 
-/// The store, and the agent's id where one was made. Without a store the run goes on.
-///
-/// # Errors
-/// As the second part: that there seems to be an id which cannot be read.
-fn identify(
+/// What lasts, as far as it can be had.
+struct Lasting {
+    /// The folder; `None` when there is none that is safe to use.
+    directory: Option<PathBuf>,
+    store: Option<Store>,
+    /// The agent's id, if it has one; an error when it seems to have one that cannot be used.
+    id: Result<Option<String>, store::Error>,
+}
+
+/// Opens what lasts. Without it the run goes on.
+fn find_lasting(
     program: &str,
-    directory: Option<&Path>,
+    directory: Option<PathBuf>,
     keep: Keep,
     warnings: &mut Vec<String>,
-) -> (Option<Store>, Result<Option<String>, store::Error>) {
+) -> Lasting {
     const NOTHING_KEPT: &str = "nothing that is not accepted now can be kept";
-    let Some(directory) = directory else {
+    let Some(path) = directory.as_deref() else {
         let hint = "set `main.daemon_directory`, or HOME";
         warnings.push(format!("there is no daemon directory ({hint}); {NOTHING_KEPT}"));
-        return (None, Ok(None));
+        return Lasting { directory, store: None, id: Ok(None) };
     };
-    let known = || Store::at(directory).known_agent_id(program);
+    let known = Store::at(path).known_agent_id(program);
     if keep == Keep::Nothing {
-        return (None, known());
+        return Lasting { directory, store: None, id: known };
     }
-    match Store::open(directory) {
+    match Store::open(path) {
         Ok(store) => {
-            let id = store.agent_id(program);
-            (Some(store), id.map(Some))
+            let id = store.agent_id(program).map(Some).or_else(|error| match known {
+                // A new agent that cannot keep an id: the one made from the machine's serves.
+                Ok(None) => {
+                    warnings.push(chain(&error));
+                    Ok(None)
+                }
+                _ => Err(error),
+            });
+            Lasting { directory, store: Some(store), id }
         }
         Err(error) => {
             warnings.push(format!("{}; {NOTHING_KEPT}", chain(&error)));
-            // An id that others may have put there is not ours to use, nor may another stand in for it.
-            let is_unsafe = !matches!(error, store::Error::Directory { .. });
-            match known() {
-                Ok(Some(_)) if is_unsafe => (None, Err(error)),
-                known => (None, known),
+            match error {
+                store::Error::Directory { .. } => Lasting { directory, store: None, id: known },
+                // An id that others may have put there is not ours to use, nor may another stand in for it.
+                _ => {
+                    let id = if matches!(known, Ok(None)) { Ok(None) } else { Err(error) };
+                    Lasting { directory: None, store: None, id }
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What waits: nothing of it is forgotten, and nothing in it stops the rest.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::server::{Answer, Server, closed_port};
 use crate::workspace::Workspace;
@@ -135,4 +136,25 @@ jobs:
     for line in text.lines() {
         serde_json::from_str::<serde_json::Value>(line).expect("a whole line");
     }
+}
+
+#[test]
+fn a_daemon_directory_that_everybody_can_write_to_is_not_used() {
+    let server = Server::start();
+    let workspace = workspace(server.port());
+    let open = fs::Permissions::from_mode(0o777);
+    fs::set_permissions(workspace.path("daemon"), open).expect("the folder");
+    workspace.run(&["run", "--once"]).exit(5).says("every user can write").says("chmod o-w");
+    assert!(server.requests().is_empty());
+    assert_eq!(workspace.files("daemon"), ["agent_id/collector.agent_id"]);
+}
+
+#[test]
+fn the_embedded_store_is_not_put_where_everybody_can_write() {
+    let workspace = Workspace::new("outputs: [sqlite: {}]\njobs: [{id: a, random: {}}]\n");
+    workspace.write("daemon/collector.db", "");
+    let open = fs::Permissions::from_mode(0o777);
+    fs::set_permissions(workspace.path("daemon"), open).expect("the folder");
+    workspace.run(&["run", "--once"]).exit(5).says("set `path`");
+    assert_eq!(fs::read(workspace.path("daemon/collector.db")).expect("the file"), b"");
 }

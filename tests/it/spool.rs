@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use crate::server::{Answer, Server, closed_port};
 use crate::workspace::Workspace;
@@ -157,4 +158,32 @@ fn the_embedded_store_is_not_put_where_everybody_can_write() {
     fs::set_permissions(workspace.path("daemon"), open).expect("the folder");
     workspace.run(&["run", "--once"]).exit(5).says("set `path`");
     assert_eq!(fs::read(workspace.path("daemon/collector.db")).expect("the file"), b"");
+}
+
+#[test]
+fn a_run_that_is_killed_while_it_appends_leaves_no_half_line_behind() {
+    let jobs: String =
+        (0..100).map(|n| format!("  - {{id: j{n}, random: {{key: k{n}}}}}\n")).collect();
+    let workspace = Workspace::new(&format!(
+        "agent: {{run_metrics: false}}\noutputs: [file: {{path: out.jsonl}}]\njobs:\n{jobs}"
+    ));
+    let before = "{}\n".repeat(20_000);
+    workspace.write("out.jsonl", &before);
+    // The kernel writes up to the limit (64 KiB), and kills whoever goes on.
+    let killed = Command::new("sh")
+        .args(["-c", "ulimit -f 128; exec \"$0\" run --once"])
+        .arg(env!("CARGO_BIN_EXE_collector"))
+        .env("COLLECTOR_CONFIG", workspace.path("collector.yaml"))
+        .status()
+        .expect("it starts");
+    assert_eq!(killed.code(), None, "{killed}");
+    let half = fs::read_to_string(workspace.path("out.jsonl")).expect("the output");
+    assert!(half.len() > before.len() && !half.ends_with('\n'), "{}", half.len());
+    workspace.run(&["run", "--once"]).exit(0).silent();
+    let after = fs::read_to_string(workspace.path("out.jsonl")).expect("the output");
+    let added = after.strip_prefix(&before).expect("what was there");
+    assert_eq!(added.lines().count(), 200);
+    for line in added.lines() {
+        serde_json::from_str::<serde_json::Value>(line).expect("a whole line");
+    }
 }

@@ -4,6 +4,7 @@
 //! on disk before its first byte is sent, and is removed only when the output has accepted it.
 
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -11,11 +12,14 @@ use std::time::{Duration, Instant};
 
 use crate::outputs::{Body, Output, Receipt, Surroundings};
 use crate::payload::Payload;
-use crate::report::{OutputReport, chain};
-use crate::store::spool::{Entry, Spool};
+use crate::report::{OutputReport, chain, printable};
+use crate::runner;
+use crate::store::spool::{Entry, Listing, Spool};
 
 /// How long past the deadline an output's thread is waited for: its own timeouts end it before.
 const GRACE: Duration = Duration::from_millis(500);
+/// What is said of an output of which nothing else is known.
+const NO_ANSWER: &str = "the output did not answer before the run's deadline";
 
 /// What one output is to be sent.
 pub struct Consignment {
@@ -31,6 +35,8 @@ pub struct Consignment {
     pub spool: Option<Spool>,
     /// A reason why nothing can be sent now.
     pub unready: Option<String>,
+    /// A reason why no body can be made either, so that this run's datapoints are lost to it.
+    pub unencodable: Option<String>,
 }
 
 /// Delivers every consignment and reports in their order, at the deadline at the latest.
@@ -43,20 +49,25 @@ pub fn deliver(
     let (sender, receiver) = channel();
     let mut reports: Vec<OutputReport> = Vec::with_capacity(consignments.len());
     for (index, consignment) in consignments.into_iter().enumerate() {
-        reports.push(OutputReport {
-            output: consignment.id.clone(),
-            kind: consignment.kind.to_owned(),
-            // Stands if the thread does not come back before it has made anything durable.
-            lost: consignment.payload.len() as u64,
-            note: Some("the output did not answer before the run's deadline".to_owned()),
-            ..OutputReport::default()
-        });
+        reports.push(Delivery::new(&consignment).unfinished(NO_ANSWER));
         let sender = sender.clone();
         let (run, surroundings) = (run.to_owned(), Arc::clone(surroundings));
         let work = move || {
             // Nobody listens any more when the run is over.
             let tell = |report| drop(sender.send((index, report)));
-            Delivery::new(&consignment).run(&run, &surroundings, deadline, &tell);
+            let mut delivery = Delivery::new(&consignment);
+            // Its counts are true at every moment, also where a panic breaks off.
+            let done = catch_unwind(AssertUnwindSafe(|| {
+                delivery.run(&run, &surroundings, deadline, &tell);
+            }));
+            match done {
+                Ok(()) => tell(delivery.report),
+                Err(panic) => {
+                    let what = runner::describe_panic(&*panic);
+                    delivery.fault(&format!("panicked, which is a bug in collector: {what}"));
+                    tell(delivery.report);
+                }
+            }
         };
         if let Err(error) = thread::Builder::new().name("output".into()).spawn(work) {
             reports[index].note = Some(format!("cannot start a thread: {error}"));
@@ -72,6 +83,7 @@ pub fn deliver(
     reports
 }
 
+/// Where a body stands in the report until its fate is known: as waiting when it is on disk, as lost otherwise.
 struct Delivery<'a> {
     consignment: &'a Consignment,
     report: OutputReport,
@@ -82,79 +94,123 @@ impl<'a> Delivery<'a> {
         let report = OutputReport {
             output: consignment.id.clone(),
             kind: consignment.kind.to_owned(),
+            lost: consignment.payload.len() as u64,
             ..OutputReport::default()
         };
         Self { consignment, report }
     }
 
-    /// Spools, then delivers. Tells once what is safe, and again what became of it.
+    /// The report should nothing more be heard.
+    fn unfinished(&self, why: &str) -> OutputReport {
+        let mut report = self.report.clone();
+        // Without a word where there was nothing to do.
+        let is_open = report.waiting_bodies > 0 || report.lost > 0 || report.note.is_some();
+        report.note = is_open.then(|| printable(why).into_owned());
+        report
+    }
+
+    fn note(&mut self, text: &str) {
+        self.report.note = Some(printable(text).into_owned());
+    }
+
+    /// A fault of ours or of the spool's: it never counts as success, and never stops the bodies behind.
+    fn fault(&mut self, text: &str) {
+        self.report.faults.push(printable(text).into_owned());
+    }
+
+    /// Spools, then delivers. Tells what is safe, and after each body what became of it.
     fn run(
-        mut self,
+        &mut self,
         run: &str,
         surroundings: &Surroundings,
         deadline: Instant,
         tell: &dyn Fn(OutputReport),
     ) {
-        let in_memory = self.spool_payload(run);
-        tell(self.unanswered(in_memory.is_some()));
-        let mut is_open = self.consignment.unready.is_none();
-        if let Some(reason) = &self.consignment.unready {
-            self.report.note = Some(reason.clone());
-        }
-        if let Some(spool) = &self.consignment.spool {
-            match spool.entries() {
-                Ok(entries) => {
-                    for entry in &entries {
-                        if is_open {
-                            is_open = self.send_spooled(spool, entry, surroundings, deadline);
-                        }
-                        if !is_open {
-                            self.report.waiting_bodies += 1;
-                            self.report.waiting += entry.datapoints;
-                        }
-                    }
-                }
-                Err(error) => self.report.note = Some(chain(&error)),
+        let (ours, in_memory) = match &self.consignment.unencodable {
+            Some(reason) => {
+                self.note(reason);
+                (None, None)
             }
+            None => self.keep_payload(run),
+        };
+        let entries = self.waiting(ours);
+        tell(self.unfinished(NO_ANSWER));
+        let mut is_open = self.is_ready();
+        if let Some(spool) = &self.consignment.spool {
+            let mut rest = entries.as_slice();
+            while is_open && let Some((entry, behind)) = rest.split_first() {
+                is_open = self.send_spooled(spool, entry, surroundings, deadline);
+                if is_open {
+                    rest = behind;
+                }
+                tell(self.unfinished(NO_ANSWER));
+            }
+            self.enforce_caps(spool, rest);
         }
-        if let Some((body, datapoints)) = in_memory {
-            self.send_once(&body, datapoints, is_open, surroundings, deadline);
+        if let Some((body, datapoints)) = in_memory
+            && is_open
+        {
+            self.send_once(&body, datapoints, surroundings, deadline);
         }
-        tell(self.report);
     }
 
-    /// What is to be reported should the output never answer.
-    fn unanswered(&self, in_memory: bool) -> OutputReport {
-        let mut report = self.report.clone();
-        report.note = Some("the output did not answer before the run's deadline".to_owned());
-        let entries = self.consignment.spool.as_ref().and_then(|spool| spool.entries().ok());
-        for entry in entries.into_iter().flatten() {
-            report.waiting_bodies += 1;
-            report.waiting += entry.datapoints;
+    /// Whether anything can be sent to the output now.
+    fn is_ready(&mut self) -> bool {
+        let Consignment { unready, unencodable, spool, .. } = self.consignment;
+        if let Some(reason) = unready.as_ref().or(unencodable.as_ref()) {
+            self.note(reason);
+            return false;
         }
-        if in_memory {
-            report.lost = self.consignment.payload.len() as u64;
+        if let Some(until) = spool.as_ref().and_then(Spool::paused_until) {
+            self.note(&format!("it asked to be left alone until {until:.0}"));
+            return false;
         }
-        report
+        true
+    }
+
+    /// Everything that waits, oldest first; `ours` also when it cannot be listed.
+    fn waiting(&mut self, ours: Option<Entry>) -> Vec<Entry> {
+        let Some(spool) = &self.consignment.spool else { return Vec::new() };
+        let Listing { mut entries, error } = spool.list();
+        if let Some(error) = error {
+            self.fault(&chain(&error));
+        }
+        if let Some(ours) = ours
+            && let Err(place) = entries.binary_search(&ours)
+        {
+            entries.insert(place, ours);
+        }
+        self.report.waiting_bodies = entries.len() as u64;
+        self.report.waiting = entries.iter().map(|entry| entry.datapoints).sum();
+        entries
+    }
+
+    /// A body waits no more.
+    fn settle(&mut self, entry: &Entry) {
+        self.report.waiting_bodies -= 1;
+        self.report.waiting -= entry.datapoints;
     }
 
     /// Encodes this run's payload into the spool; where that cannot be, into memory, to be sent once.
-    fn spool_payload(&mut self, run: &str) -> Option<(Body, u64)> {
+    fn keep_payload(&mut self, run: &str) -> (Option<Entry>, Option<(Body, u64)>) {
         let Consignment { payload, output, spool, .. } = self.consignment;
         if payload.is_empty() {
-            return None;
+            return (None, None);
         }
         if let Some(spool) = spool.as_ref().filter(|_| output.can_wait()) {
             let encode = |to: &mut dyn Write| output.encode(payload, to);
             match spool.put(payload.timestamp_ms, run, encode) {
                 Ok((entry, encoded)) => {
-                    if encoded.datapoints == 0
-                        && let Err(error) = spool.remove(&entry)
-                    {
+                    self.report.lost = 0;
+                    let is_empty = encoded.datapoints == 0;
+                    self.report.count(encoded);
+                    if !is_empty {
+                        return (Some(entry), None);
+                    }
+                    if let Err(error) = spool.remove(&entry) {
                         log::warn!("{}", chain(&error));
                     }
-                    self.report.count(encoded);
-                    return None;
+                    return (None, None);
                 }
                 Err(error) => {
                     log::warn!("output `{}`: cannot spool: {}", self.report.output, chain(&error));
@@ -165,13 +221,13 @@ impl<'a> Delivery<'a> {
         match output.encode(payload, &mut bytes) {
             Ok(encoded) => {
                 let datapoints = encoded.datapoints;
+                self.report.lost = datapoints;
                 self.report.count(encoded);
-                (datapoints > 0).then_some((Body::Memory(bytes), datapoints))
+                (None, (datapoints > 0).then_some((Body::Memory(bytes), datapoints)))
             }
             Err(error) => {
-                self.report.lost = payload.len() as u64;
-                self.report.note = Some(format!("cannot encode: {error}"));
-                None
+                self.note(&format!("cannot encode: {error}"));
+                (None, None)
             }
         }
     }
@@ -187,37 +243,75 @@ impl<'a> Delivery<'a> {
         let body = match spool.body(entry) {
             Ok(body) => body,
             Err(error) => {
-                log::warn!("{}", chain(&error));
+                self.set_aside(spool, entry, &chain(&error));
                 return true;
             }
         };
         match self.consignment.output.deliver(&body, surroundings, deadline) {
             Receipt::Accepted => {
+                self.settle(entry);
                 self.report.accepted += entry.datapoints;
                 self.report.accepted_bodies += 1;
                 if let Err(error) = spool.remove(entry) {
-                    // It is in, and will be sent again: that is worth a word, and loses nothing.
-                    log::warn!("output `{}`: {}", self.report.output, chain(&error));
+                    self.fault(&format!("{}: it is in, and will be sent again", chain(&error)));
                 }
                 true
             }
-            Receipt::Retry { reason, .. } => {
-                self.report.note = Some(reason);
-                false
-            }
+            Receipt::Retry { reason, after } => match body.read_error() {
+                Some(error) => {
+                    let reason = format!("`{}`: {error}", entry.path().display());
+                    self.set_aside(spool, entry, &reason);
+                    true
+                }
+                None => {
+                    self.note(&reason);
+                    if let Some(Err(error)) = after.map(|pause| spool.pause(pause)) {
+                        log::warn!("output `{}`: {}", self.report.output, chain(&error));
+                    }
+                    false
+                }
+            },
             Receipt::Rejected { reason } => {
-                match spool.quarantine(entry, &reason) {
-                    Ok(place) => {
-                        self.report.quarantined += entry.datapoints;
-                        self.report.note = Some(format!("{reason}; kept in `{}`", place.display()));
-                    }
-                    Err(error) => {
-                        self.report.note = Some(format!("{reason}; {}", chain(&error)));
-                        return false;
-                    }
-                }
+                self.set_aside(spool, entry, &reason);
                 true
             }
+        }
+    }
+
+    /// Moves a body out of the way of the others. One that cannot be moved goes on waiting.
+    fn set_aside(&mut self, spool: &Spool, entry: &Entry, reason: &str) {
+        let reason = printable(reason);
+        match spool.quarantine(entry, &reason) {
+            Ok(place) => {
+                self.settle(entry);
+                self.report.quarantined += entry.datapoints;
+                self.note(&format!("{reason}; kept in `{}`", place.display()));
+            }
+            Err(error) => {
+                self.note(&reason);
+                self.fault(&chain(&error));
+            }
+        }
+    }
+
+    /// Gives up what is more than the spool may hold, of what the output does not take now.
+    fn enforce_caps(&mut self, spool: &Spool, entries: &[Entry]) {
+        let beyond = spool.beyond_caps(entries);
+        for (entry, why) in &beyond {
+            match spool.remove(entry) {
+                Ok(()) => {
+                    self.settle(entry);
+                    self.report.lost += entry.datapoints;
+                    let (id, path) = (&self.report.output, entry.path().display());
+                    log::warn!("output `{id}`: `{path}` is given up: {why}");
+                }
+                Err(error) => self.fault(&chain(&error)),
+            }
+        }
+        if let Some((oldest, why)) = beyond.first() {
+            let note = self.report.note.take().unwrap_or_default();
+            let (count, oldest) = (beyond.len(), oldest.path().display());
+            self.note(&format!("{note}; {count} bodies given up, first `{oldest}`: {why}"));
         }
     }
 
@@ -226,23 +320,19 @@ impl<'a> Delivery<'a> {
         &mut self,
         body: &Body,
         datapoints: u64,
-        is_open: bool,
         surroundings: &Surroundings,
         deadline: Instant,
     ) {
-        if !is_open {
-            self.report.lost += datapoints;
-            return;
-        }
         match self.consignment.output.deliver(body, surroundings, deadline) {
             Receipt::Accepted => {
+                self.report.lost -= datapoints;
                 self.report.accepted += datapoints;
                 self.report.accepted_bodies += 1;
             }
-            Receipt::Retry { reason, .. } | Receipt::Rejected { reason } => {
-                self.report.lost += datapoints;
-                self.report.note = Some(reason);
-            }
+            Receipt::Retry { reason, .. } | Receipt::Rejected { reason } => self.note(&reason),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

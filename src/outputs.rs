@@ -66,8 +66,8 @@ pub struct Surroundings {
     pub agent: Agent,
     /// Where relative paths of the configuration start.
     pub config_directory: PathBuf,
-    /// Where what lasts is kept.
-    pub daemon_directory: PathBuf,
+    /// Where what lasts is kept, if there is such a place.
+    pub daemon_directory: Option<PathBuf>,
     /// The run's clock, in milliseconds since 1970.
     pub now_ms: i64,
 }
@@ -106,8 +106,13 @@ pub trait Output: Send + Sync {
 
     /// The embedded store that it fills, for those who read it. The folders are the configuration's and the one
     /// for what lasts.
-    fn store(&self, _config_directory: &Path, _daemon_directory: &Path) -> Option<PathBuf> {
+    fn store(&self, _config_directory: &Path, _daemon_directory: Option<&Path>) -> Option<PathBuf> {
         None
+    }
+
+    /// Whether its bodies or addresses carry the agent's id, so that none can be made without it.
+    fn names_agent(&self) -> bool {
+        false
     }
 
     /// Every secret among the options.

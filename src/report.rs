@@ -5,6 +5,7 @@ pub mod metrics;
 pub mod status;
 pub mod table;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -144,6 +145,9 @@ pub struct OutputReport {
     pub labels_dropped: u64,
     /// What went wrong.
     pub note: Option<String>,
+    /// Faults of its spool, or of its own: nobody knows what waits behind them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
 }
 
 impl Report {
@@ -202,13 +206,14 @@ impl OutputReport {
         {
             lines.push(format!("output `{}`: {note}", self.output));
         }
+        lines.extend(self.faults.iter().map(|e| format!("output `{}`: {e}", self.output)));
         lines
     }
 
     fn status(&self) -> Status {
         if self.quarantined + self.refused + self.superseded + self.lost > 0 {
             Status::Lost
-        } else if self.waiting_bodies > 0 {
+        } else if self.waiting_bodies > 0 || !self.faults.is_empty() {
             Status::Waiting
         } else {
             Status::Success
@@ -241,6 +246,18 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// A text of somebody else's, on one line: a control character is shown by its code and does nothing.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let escape = |c: char| {
+        let (plain, code) = if c.is_control() { (None, Some(c)) } else { (Some(c), None) };
+        plain.into_iter().chain(code.into_iter().flat_map(char::escape_default))
+    };
+    text.chars().flat_map(escape).collect::<String>().into()
+}
+
 fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64((duration.as_secs_f64() * 1e6).round() / 1e6)
 }
@@ -256,5 +273,13 @@ mod tests {
         assert_eq!(status(&[], &[]), Status::Success);
         assert_eq!(status(&[], std::slice::from_ref(&waiting)), Status::Waiting);
         assert_eq!(status(&[], &[waiting, lost]), Status::Lost);
+        let unread = OutputReport { faults: vec!["`x`".into()], ..OutputReport::default() };
+        assert_eq!(unread.failures(), ["output ``: `x`"]);
+        assert_eq!(status(&[], &[unread]), Status::Waiting);
+    }
+
+    #[test]
+    fn control_characters_of_others_do_nothing() {
+        assert_eq!(printable("a\x1b[2J\nb"), "a\\u{1b}[2J\\nb");
     }
 }

@@ -5,10 +5,11 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use collectors::{Context, Sink};
 
-use crate::config::Environment;
+use crate::config::{Config, Environment};
 use crate::delivery::{self, Consignment};
 use crate::outputs::Surroundings;
 use crate::payload::{Agent, JobBatch, Payload};
@@ -16,7 +17,8 @@ use crate::plan::{Plan, PlannedJob, PlannedOutput};
 use crate::report::{self, JobReport, JobResult, OutputReport, Report, chain, metrics};
 use crate::runner::{self, Ending, Event, Limits, Outcome, Task};
 use crate::secrets;
-use crate::store::{Store, fallback_agent_id};
+use crate::store::lock::{Lock, NotLocked};
+use crate::store::{self, Store, fallback_agent_id};
 
 /// The variables that a job's child process may see.
 const CHILD_VARIABLES: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
@@ -29,8 +31,9 @@ pub fn run(plan: Plan, environment: Environment<'_>, watch: &mut dyn FnMut(Event
         kind: output.kind,
         output: Arc::clone(&output.output),
         payload: collected.payload_for(output),
-        spool: collected.store.as_ref().map(|store| store.spool(&output.id)),
+        spool: collected.store.as_ref().map(|store| store.spool(&output.id, output.kind)),
         unready: unready(&output.output.secrets(), environment, &collected.surroundings),
+        unencodable: collected.anonymous.clone().filter(|_| output.output.names_agent()),
     });
     let outputs = delivery::deliver(
         consignments.collect(),
@@ -97,6 +100,32 @@ struct Collected {
     deadline: std::time::Instant,
     started: std::time::Instant,
     warnings: Vec<String>,
+    /// Why the agent's id is not known, though there is one.
+    anonymous: Option<String>,
+}
+
+/// Takes the lock of the daemon directory, if there is one; [`run`] tells what is wrong with it.
+///
+/// # Errors
+/// [`NotLocked::Held`] when another run has it until `deadline`.
+pub fn enter(
+    config: &Config,
+    environment: Environment<'_>,
+    deadline: Instant,
+) -> Result<Option<Lock>, NotLocked> {
+    let configured = config.main.daemon_directory.as_deref();
+    let directory = daemon_directory(&config.directory, configured, environment);
+    let Some(store) = directory.and_then(|directory| Store::open(&directory).ok()) else {
+        return Ok(None);
+    };
+    match store.lock(deadline) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(held @ NotLocked::Held { .. }) => Err(held),
+        Err(error @ NotLocked::Impossible(_)) => {
+            log::warn!("{}", chain(&error));
+            Ok(None)
+        }
+    }
 }
 
 fn collect(
@@ -107,8 +136,19 @@ fn collect(
 ) -> Collected {
     let mut warnings = Vec::new();
     let hostname = plan.hostname.clone().unwrap_or_else(crate::host::fully_qualified_name);
-    let directory = daemon_directory(&plan, environment);
-    let (store, id) = identify(&plan.program, &hostname, &directory, keep, &mut warnings);
+    let directory =
+        daemon_directory(&plan.config_directory, plan.daemon_directory.as_deref(), environment);
+    let Lasting { directory, store, id } =
+        find_lasting(&plan.program, directory, keep, &mut warnings);
+    let anonymous = id.as_ref().err().map(|error| {
+        let error = chain(error);
+        format!("{error}; under another id every series would begin anew, so nothing is sent")
+    });
+    warnings.extend(anonymous.clone());
+    if let Some(store) = &store {
+        warnings.extend(abandoned(store, &plan.outputs));
+    }
+    let id = id.ok().flatten().unwrap_or_else(|| fallback_agent_id(&plan.program, &hostname));
     let surroundings = Arc::new(Surroundings {
         agent: Agent { id, program: plan.program.clone(), hostname: hostname.clone() },
         config_directory: plan.config_directory.clone(),
@@ -161,6 +201,7 @@ fn collect(
         deadline: plan.deadline,
         started: plan.started,
         warnings,
+        anonymous,
     }
 }
 
@@ -187,45 +228,82 @@ impl Collected {
     }
 }
 
-/// Where what lasts is kept.
-pub fn daemon_directory(plan: &Plan, environment: Environment<'_>) -> PathBuf {
-    match &plan.daemon_directory {
-        Some(directory) => plan.config_directory.join(directory),
+/// Where what lasts is kept, if there is such a place.
+pub fn daemon_directory(
+    config_directory: &Path,
+    configured: Option<&Path>,
+    environment: Environment<'_>,
+) -> Option<PathBuf> {
+    match configured {
+        Some(directory) => Some(config_directory.join(directory)),
         None => Store::default_directory(environment, rustix::process::getuid().is_root()),
     }
 }
 
-/// The store and the agent's id. Without a store the run goes on: the id is then made from the machine's.
-fn identify(
+/// What lasts, as far as it can be had.
+struct Lasting {
+    /// The folder; `None` when there is none that is safe to use.
+    directory: Option<PathBuf>,
+    store: Option<Store>,
+    /// The agent's id, if it has one; an error when it seems to have one that cannot be used.
+    id: Result<Option<String>, store::Error>,
+}
+
+/// Opens what lasts. Without it the run goes on.
+fn find_lasting(
     program: &str,
-    hostname: &str,
-    directory: &Path,
+    directory: Option<PathBuf>,
     keep: Keep,
     warnings: &mut Vec<String>,
-) -> (Option<Store>, String) {
-    let fallback = || fallback_agent_id(program, hostname);
-    if keep == Keep::Nothing {
-        return match Store::at(directory).known_agent_id(program) {
-            Ok(id) => (None, id.unwrap_or_else(fallback)),
-            Err(error) => {
-                warnings.push(chain(&error));
-                (None, fallback())
-            }
-        };
-    }
-    let store = match Store::open(directory) {
-        Ok(store) => store,
-        Err(error) => {
-            let error = chain(&error);
-            warnings.push(format!("{error}; nothing that is not accepted now can be kept"));
-            return (None, fallback());
-        }
+) -> Lasting {
+    const NOTHING_KEPT: &str = "nothing that is not accepted now can be kept";
+    let Some(path) = directory.as_deref() else {
+        let hint = "set `main.daemon_directory`, or HOME";
+        warnings.push(format!("there is no daemon directory ({hint}); {NOTHING_KEPT}"));
+        return Lasting { directory, store: None, id: Ok(None) };
     };
-    let id = store.agent_id(program).unwrap_or_else(|error| {
-        warnings.push(chain(&error));
-        fallback()
-    });
-    (Some(store), id)
+    let known = Store::at(path).known_agent_id(program);
+    if keep == Keep::Nothing {
+        return Lasting { directory, store: None, id: known };
+    }
+    match Store::open(path) {
+        Ok(store) => {
+            let id = store.agent_id(program).map(Some).or_else(|error| match known {
+                // A new agent that cannot keep an id: the one made from the machine's serves.
+                Ok(None) => {
+                    warnings.push(chain(&error));
+                    Ok(None)
+                }
+                _ => Err(error),
+            });
+            Lasting { directory, store: Some(store), id }
+        }
+        Err(error) => {
+            warnings.push(format!("{}; {NOTHING_KEPT}", chain(&error)));
+            match error {
+                store::Error::Directory { .. } => Lasting { directory, store: None, id: known },
+                // An id that others may have put there is not ours to use, nor may another stand in for it.
+                _ => {
+                    let id = if matches!(known, Ok(None)) { Ok(None) } else { Err(error) };
+                    Lasting { directory: None, store: None, id }
+                }
+            }
+        }
+    }
+}
+
+/// A warning for each spool that none of the outputs empties.
+fn abandoned(store: &Store, outputs: &[PlannedOutput]) -> Vec<String> {
+    let used = outputs.iter().map(|output| (output.id.as_str(), output.kind));
+    match store.abandoned(used) {
+        Ok(found) => found
+            .iter()
+            .map(|(path, bodies)| {
+                format!("{bodies} bodies wait in `{}`, for no output of this run", path.display())
+            })
+            .collect(),
+        Err(error) => vec![chain(&error)],
+    }
 }
 
 /// Resolves secrets; the reason why that failed, if it did.

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use collectors::sink::Collected;
 use collectors::{Collector, Context, Sink};
 
+pub(crate) use panics::describe as describe_panic;
 pub use panics::quiet_job_panics;
 pub use pool::run;
 

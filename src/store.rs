@@ -2,11 +2,13 @@
 
 pub mod durable;
 mod identity;
+pub mod lock;
 pub mod spool;
 
-use std::fs::DirBuilder;
+use std::collections::HashSet;
+use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 pub use identity::fallback_agent_id;
@@ -25,6 +27,26 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The folder belongs to somebody else, who could put anything in it.
+    #[error(
+        "the daemon directory `{path}` is not used: it belongs to the user {owner}, not to {user}"
+    )]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+        /// Whose it is, as a number.
+        owner: u32,
+        /// Who runs, as a number.
+        user: u32,
+    },
+    /// Everybody can write to the folder.
+    #[error(
+        "the daemon directory `{path}` is not used: every user can write to it; `chmod o-w` mends that"
+    )]
+    Open {
+        /// Which.
+        path: PathBuf,
+    },
     /// A file cannot be read or written.
     #[error("`{path}`")]
     File {
@@ -34,7 +56,9 @@ pub enum Error {
         source: io::Error,
     },
     /// The file with the agent's id holds something else.
-    #[error("`{path}` holds no agent id: expected 64 hex digits")]
+    #[error(
+        "`{path}` holds no agent id: expected 64 hex digits; restore it, or remove it to begin as a new agent"
+    )]
     NoAgentId {
         /// Which.
         path: PathBuf,
@@ -55,30 +79,40 @@ pub struct Store {
 
 impl Store {
     /// The folder that is used when the configuration names none: systemd's, else `/var/lib/collector` for
-    /// root, else the user's own state folder.
-    pub fn default_directory(environment: Environment<'_>, is_root: bool) -> PathBuf {
+    /// root, else the user's own state folder. `None` where there is no such place: one that everybody can guess
+    /// and make, as below `/tmp`, is none.
+    pub fn default_directory(environment: Environment<'_>, is_root: bool) -> Option<PathBuf> {
         let variable = |name| environment(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         // systemd gives several as a list with colons; the first is the unit's own.
         let systemd = variable("STATE_DIRECTORY")
             .and_then(|list| list.to_str()?.split(':').next().map(PathBuf::from));
-        if let Some(directory) = systemd {
-            return directory;
+        if systemd.is_some() {
+            return systemd;
         }
         if is_root {
-            return PathBuf::from("/var/lib/collector");
+            return Some(PathBuf::from("/var/lib/collector"));
         }
         variable("XDG_STATE_HOME")
             .or_else(|| variable("HOME").map(|home| home.join(".local/state")))
-            .map_or_else(|| std::env::temp_dir().join("collector"), |state| state.join("collector"))
+            .map(|state| state.join("collector"))
     }
 
     /// Opens the folder, making it (mode 0700) where it is missing.
     ///
     /// # Errors
-    /// [`Error::Directory`] when it cannot be made or written to.
+    /// [`Error::Directory`] when it cannot be made or written to, [`Error::Foreign`] and [`Error::Open`] when
+    /// others could change what is in it.
     pub fn open(root: &Path) -> Result<Self, Error> {
         let failed = |source| Error::Directory { path: root.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(failed)?;
+        durable::make_folder(root).map_err(failed)?;
+        let found = fs::metadata(root).map_err(failed)?;
+        let (owner, user) = (found.uid(), rustix::process::geteuid().as_raw());
+        if owner != user {
+            return Err(Error::Foreign { path: root.to_owned(), owner, user });
+        }
+        if found.mode() & 0o002 != 0 {
+            return Err(Error::Open { path: root.to_owned() });
+        }
         rustix::fs::access(root, rustix::fs::Access::WRITE_OK)
             .map_err(|error| failed(error.into()))?;
         Ok(Self { root: root.to_owned() })
@@ -89,10 +123,49 @@ impl Store {
         Self { root: root.to_owned() }
     }
 
-    /// The bodies that wait for an output.
-    pub fn spool(&self, output: &str) -> Spool {
-        Spool::new(self.root.join("spool").join(file_name(output)))
+    /// The bodies that wait for an output. Its kind is part of the place: a body of one kind is nothing to another.
+    pub fn spool(&self, output: &str, kind: &str) -> Spool {
+        Spool::new(self.spools().join(spool_name(output, kind)))
     }
+
+    /// The spools with bodies that none of these outputs (id and kind) will send, and how many wait in each.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be listed.
+    pub fn abandoned<'a>(
+        &self,
+        outputs: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Vec<(PathBuf, usize)>, Error> {
+        let spools = self.spools();
+        let used: HashSet<PathBuf> =
+            outputs.map(|(id, kind)| spools.join(spool_name(id, kind))).collect();
+        let listing = match fs::read_dir(&spools) {
+            Ok(listing) => listing,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::file(&spools, error)),
+        };
+        let mut found = Vec::new();
+        for folder in listing {
+            let path = folder.map_err(|error| Error::file(&spools, error))?.path();
+            if !used.contains(&path) && path.is_dir() {
+                let waiting = Spool::new(path.clone()).list();
+                if !waiting.entries.is_empty() {
+                    found.push((path, waiting.entries.len()));
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn spools(&self) -> PathBuf {
+        self.root.join("spool")
+    }
+}
+
+/// No id has a bare dot in it, see [`file_name`].
+fn spool_name(output: &str, kind: &str) -> String {
+    format!("{}.{kind}", file_name(output))
 }
 
 /// A name as part of a path: what is not plain is written as `%XX`, so that different names stay different.
@@ -106,4 +179,29 @@ fn file_name(name: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_others_can_change_is_not_used() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        Store::open(folder.path())?;
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o777))?;
+        assert!(matches!(Store::open(folder.path()), Err(Error::Open { .. })));
+        Ok(())
+    }
+
+    #[test]
+    fn without_a_home_there_is_no_folder() {
+        assert_eq!(Store::default_directory(&|_| None, false), None);
+        let home = |name: &str| (name == "HOME").then(|| "/home/a".into());
+        let expected = Some(PathBuf::from("/home/a/.local/state/collector"));
+        assert_eq!(Store::default_directory(&home, false), expected);
+    }
 }

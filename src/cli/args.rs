@@ -79,6 +79,9 @@ pub(super) struct Run {
     /// The run's clock: RFC 3339, or milliseconds since 1970
     #[arg(long, value_name = "TIME", value_parser = parse_time, allow_hyphen_values = true)]
     pub(super) at: Option<i64>,
+    /// Wait so long for another run to end; by default not at all
+    #[arg(long, value_name = "DURATION", value_parser = collectors::period::Period::parse)]
+    pub(super) wait: Option<collectors::period::Period>,
     /// Print the run's report on standard output
     #[arg(long, value_name = "FORMAT", conflicts_with = "dry_run")]
     pub(super) report: Option<ReportFormat>,

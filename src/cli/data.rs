@@ -113,11 +113,14 @@ impl From<csv::Error> for Failure {
 
 /// The file of the first output that is a store.
 fn store(plan: &Plan, environment: Environment<'_>) -> Result<PathBuf, Failure> {
-    let daemon_directory = crate::run::daemon_directory(plan, environment);
-    let mut stores = plan
-        .outputs
-        .iter()
-        .filter_map(|output| output.output.store(&plan.config_directory, &daemon_directory));
+    let daemon_directory = crate::run::daemon_directory(
+        &plan.config_directory,
+        plan.daemon_directory.as_deref(),
+        environment,
+    );
+    let mut stores = plan.outputs.iter().filter_map(|output| {
+        output.output.store(&plan.config_directory, daemon_directory.as_deref())
+    });
     stores.next().ok_or_else(|| {
         let message = "the configuration has no output `sqlite`, which is the one that can be read";
         Failure::asked(

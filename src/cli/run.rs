@@ -1,7 +1,9 @@
 //! `collector run`.
 
 use std::io::{self, IsTerminal, Write};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use collectors::period::Period;
 
 use super::args::{Common, ReportFormat, Run};
 use super::progress::Progress;
@@ -10,14 +12,33 @@ use crate::config::Environment;
 use crate::plan::{Plan, Request};
 use crate::report::{Report, Status, table};
 
+/// The longest that a run waits for another.
+const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
+
 pub(super) fn run(
     options: &Run,
     common: &Common,
     environment: Environment<'_>,
 ) -> io::Result<Status> {
-    let started = Instant::now();
+    let mut started = Instant::now();
     let Some(config) = load(common, environment) else { return Ok(Status::Usage) };
     log::debug!("configuration read in {}", table::short(started.elapsed()));
+    let _lock = if options.dry_run {
+        None
+    } else {
+        let wait = options.wait.map(Period::get).unwrap_or_default().min(LONGEST_WAIT);
+        match crate::run::enter(&config, environment, Instant::now() + wait) {
+            Ok(lock) => lock,
+            Err(held) => {
+                say(format_args!("error: {held}"));
+                return Ok(Status::Locked);
+            }
+        }
+    };
+    if options.wait.is_some() {
+        // The run's time and clock begin when the other one has ended.
+        started = Instant::now();
+    }
     let now_ms = options.at.unwrap_or_else(wall_clock_ms);
     let request = Request { now_ms, started, only: options.only.clone() };
     let mut plan = match Plan::new(config, request) {

@@ -3,7 +3,12 @@
 //! Each run appends its datapoints, one object a line: `key`, `value`, `data_type`, `target`, `timestamp` (ms),
 //! and `unit`, `labels`, `info` where there are any. A `file` job with `format: jsonl` reads them back. A
 //! compressed file gets one gzip member a run, which `zcat` reads as one. The file is made with mode 0600, its
-//! folder with 0700; what could not be written whole is taken back, so that a full disk leaves no half line.
+//! folder with 0700. Runs that write to the same file take turns.
+//!
+//! What could not be written whole is taken back, so that a full disk leaves no half line. Where a run is killed
+//! while it writes, the next one takes back what that one had begun (the file `.<name>.append` beside it says
+//! where), and writes it anew. A pipe or device is written to as it is: what has gone out cannot be taken back, and
+//! comes twice when the rest did not fit; a pipe that nobody reads is tried again in the next run.
 //!
 //! ```yaml
 //! outputs:
@@ -11,9 +16,9 @@
 //!       path: /var/lib/collector/datapoints.jsonl.gz
 //! ```
 
-use std::fs::{self, DirBuilder, OpenOptions};
+mod append;
+
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -57,9 +62,9 @@ impl Output for File {
         }
     }
 
-    fn deliver(&self, body: &Body, surroundings: &Surroundings, _: Instant) -> Receipt {
+    fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt {
         let path = surroundings.path(&self.path);
-        match append(&path, body) {
+        match append::append(&path, body, deadline) {
             Ok(()) => Receipt::Accepted,
             Err(error) => {
                 Receipt::Retry { reason: format!("`{}`: {error}", path.display()), after: None }
@@ -83,23 +88,4 @@ pub(super) fn can_be_written(path: &Path) -> Result<String, String> {
         Ok(()) => Ok(format!("`{}` can be written", path.display())),
         Err(error) => Err(format!("`{}`: {error}", place.display())),
     }
-}
-
-fn append(path: &Path, body: &Body) -> io::Result<()> {
-    if let Some(folder) = path.parent()
-        && !folder.as_os_str().is_empty()
-    {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    let before = file.metadata()?;
-    let written = io::copy(&mut body.open()?, &mut file).and_then(|_| file.sync_data());
-    if let Err(error) = written {
-        // Pipes and devices have no length to go back to.
-        if before.is_file() {
-            fs::OpenOptions::new().write(true).open(path)?.set_len(before.len())?;
-        }
-        return Err(error);
-    }
-    Ok(())
 }

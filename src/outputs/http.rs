@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
 use super::Body;
+use crate::report::printable;
 
 /// How much of an answer is read, in bytes.
 const ANSWER_CAP_BYTES: u64 = 64 * 1024;
@@ -35,6 +36,7 @@ impl Answer {
     /// The status and the first words of the answer.
     pub fn describe(&self) -> String {
         let text = self.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = printable(&text);
         if text.is_empty() {
             return format!("the server answered {}", self.status);
         }
@@ -89,7 +91,7 @@ pub fn post(post: &Post<'_>, deadline: Instant) -> Result<Answer, Error> {
         .build();
     let response = match post.body {
         Body::Memory(bytes) => request.send(bytes.as_slice()),
-        Body::File { .. } => {
+        Body::File(_) => {
             let mut reader = post.body.open().map_err(Error::Body)?;
             request.send(ureq::SendBody::from_reader(&mut reader))
         }
@@ -99,8 +101,7 @@ pub fn post(post: &Post<'_>, deadline: Instant) -> Result<Answer, Error> {
         .headers()
         .get("Retry-After")
         .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.trim().parse().ok())
-        .map(Duration::from_secs);
+        .and_then(|value| retry_after(value.trim(), jiff::Timestamp::now()));
     let mut text = Vec::new();
     // The status has been given: an answer that breaks off afterwards changes nothing about it.
     let read = response.body_mut().as_reader().take(ANSWER_CAP_BYTES).read_to_end(&mut text);
@@ -114,6 +115,15 @@ pub fn post(post: &Post<'_>, deadline: Instant) -> Result<Answer, Error> {
     })
 }
 
+/// `Retry-After`: seconds or a date.
+fn retry_after(text: &str, now: jiff::Timestamp) -> Option<Duration> {
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    Duration::try_from(date.duration_since(now)).ok()
+}
+
 /// The status with which a server answers a GET of `url`.
 ///
 /// # Errors
@@ -125,5 +135,26 @@ pub fn reach(url: &str, deadline: Instant) -> Result<u16, String> {
     match agent.get(url).config().timeout_global(Some(left)).build().call() {
         Ok(response) => Ok(response.status().as_u16()),
         Err(error) => Err(format!("`{shown}`: {}", crate::report::chain(&error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_in_both_forms() -> Result<(), jiff::Error> {
+        let now = "1994-11-06T08:49:07Z".parse()?;
+        assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(retry_after(date, now), Some(Duration::from_secs(30)));
+        assert_eq!(retry_after("soon", now), None);
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_server_says_cannot_steer_a_terminal() {
+        let answer = Answer { status: 500, text: "a\x1b[2Jb".into(), retry_after: None };
+        assert_eq!(answer.describe(), "the server answered 500: a\\u{1b}[2Jb");
     }
 }

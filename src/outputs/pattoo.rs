@@ -135,6 +135,10 @@ impl Output for Pattoo {
         }
     }
 
+    fn names_agent(&self) -> bool {
+        true
+    }
+
     fn check(&self, surroundings: &Surroundings, deadline: Instant) -> Result<String, String> {
         let url = self.url(surroundings);
         match http::reach(&url, deadline)? {

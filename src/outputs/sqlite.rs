@@ -65,15 +65,16 @@ impl Default for Sqlite {
 }
 
 impl Sqlite {
-    fn file(&self, config_directory: &Path, daemon_directory: &Path) -> PathBuf {
+    fn file(&self, config_directory: &Path, daemon_directory: Option<&Path>) -> Option<PathBuf> {
         match &self.path {
-            Some(path) => config_directory.join(path),
-            None => daemon_directory.join(FILE),
+            Some(path) => Some(config_directory.join(path)),
+            None => daemon_directory.map(|directory| directory.join(FILE)),
         }
     }
 
-    fn file_in(&self, surroundings: &Surroundings) -> PathBuf {
-        self.file(&surroundings.config_directory, &surroundings.daemon_directory)
+    fn file_in(&self, surroundings: &Surroundings) -> Result<PathBuf, String> {
+        self.file(&surroundings.config_directory, surroundings.daemon_directory.as_deref())
+            .ok_or_else(|| format!("there is no daemon directory for `{FILE}`; set `path`"))
     }
 }
 
@@ -86,14 +87,19 @@ impl Output for Sqlite {
     fn destination(&self, surroundings: &Surroundings) -> Destination {
         Destination {
             method: "INSERT",
-            url: self.file_in(surroundings).display().to_string(),
+            url: self
+                .file_in(surroundings)
+                .map_or_else(|why| why, |path| path.display().to_string()),
             headers: Vec::new(),
         }
     }
 
     fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt {
-        let path = self.file_in(surroundings);
         let retry = |reason| Receipt::Retry { reason, after: None };
+        let path = match self.file_in(surroundings) {
+            Ok(path) => path,
+            Err(why) => return retry(why),
+        };
         let mut connection = match schema::open(&path, deadline) {
             Ok(connection) => connection,
             Err(error) => return retry(chain(&error)),
@@ -117,14 +123,14 @@ impl Output for Sqlite {
     }
 
     fn check(&self, surroundings: &Surroundings, deadline: Instant) -> Result<String, String> {
-        let path = self.file_in(surroundings);
+        let path = self.file_in(surroundings)?;
         let can_be_written = file::can_be_written(&path)?;
         schema::open_to_read(&path, deadline).map_err(|error| chain(&error))?;
         Ok(can_be_written)
     }
 
-    fn store(&self, config_directory: &Path, daemon_directory: &Path) -> Option<PathBuf> {
-        Some(self.file(config_directory, daemon_directory))
+    fn store(&self, config_directory: &Path, daemon_directory: Option<&Path>) -> Option<PathBuf> {
+        self.file(config_directory, daemon_directory)
     }
 
     fn conflicts(&self) -> Vec<Problem> {

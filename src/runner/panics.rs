@@ -23,7 +23,7 @@ pub fn quiet_job_panics() {
 }
 
 /// What a caught panic said, and where.
-pub(super) fn describe(payload: &(dyn Any + Send)) -> String {
+pub(crate) fn describe(payload: &(dyn Any + Send)) -> String {
     let message = payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

@@ -1,59 +1,188 @@
-//! The one way in which a file that lasts is written: under a temporary name, flushed, renamed, and the folder
-//! flushed too. A reader sees the old file or the new one, never half of one, whenever the machine stops.
+//! The one way in which a file that lasts is written: under a temporary name, flushed, put in place, and the
+//! folder flushed too. A reader sees the old file or the new one, never half of one, whenever the machine stops.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-/// The ending of names that are not yet in place; a leftover is of a run that was killed.
-pub const TEMPORARY: &str = "tmp";
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
-/// Writes `path` (mode 0600; its folder is made with 0700 where it is missing) with what `fill` writes.
+/// The ending of names that are not yet in place; an old one is of a run that was killed.
+const TEMPORARY: &str = "tmp";
+/// After how long a temporary file is nobody's any more.
+const LEFTOVER_AGE: Duration = Duration::from_secs(3_600);
+
+/// Writes `path` (mode 0600; its folder is made with 0700 where it is missing) with what `fill` writes, in place
+/// of what is there.
 ///
 /// # Errors
 /// Any of the steps; nothing is left behind then.
 pub fn write<T>(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> io::Result<T> {
-    let name = path.file_name().unwrap_or_default();
-    write_named(path.parent().unwrap_or(Path::new(".")), fill, |_| name.into())
+    put(folder_of(path), fill, |_| path.to_owned(), |from, to| fs::rename(from, to))
         .map(|(_, done)| done)
+}
+
+/// The same where nothing may be there yet.
+///
+/// # Errors
+/// Any of the steps; [`io::ErrorKind::AlreadyExists`] when another was first.
+pub fn create<T>(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> io::Result<T> {
+    put(folder_of(path), fill, |_| path.to_owned(), place).map(|(_, done)| done)
 }
 
 /// The same for a file whose name depends on what was written. Gives back its path and `fill`'s result.
 ///
 /// # Errors
-/// Any of the steps; nothing is left behind then.
-pub fn write_named<T>(
+/// Those of [`create`].
+pub fn create_named<T>(
     folder: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<T>,
     name: impl FnOnce(&T) -> OsString,
 ) -> io::Result<(PathBuf, T)> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    if !folder.is_dir() {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    put(folder, fill, |done| folder.join(name(done)), place)
+}
+
+/// Moves a file, within one file system, where nothing may be there yet. Both folders are flushed.
+///
+/// # Errors
+/// When it stays where it was.
+pub fn relocate(from: &Path, to: &Path) -> io::Result<()> {
+    make_folder(folder_of(to))?;
+    place(from, to)?;
+    flush(folder_of(to));
+    flush(folder_of(from));
+    Ok(())
+}
+
+/// Makes a folder and those above it (mode 0700), each flushed in the one that holds it.
+///
+/// # Errors
+/// When one cannot be made.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> =
+        folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.is_dir()).collect();
+    for folder in missing.into_iter().rev() {
+        match DirBuilder::new().mode(0o700).create(folder) {
+            // Another run was first.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+            made => made?,
+        }
+        flush(folder_of(folder));
     }
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let temporary = folder.join(format!(".{}-{count}.{TEMPORARY}", std::process::id()));
+    Ok(())
+}
+
+/// Some random hex digits, for a name that no other run has.
+///
+/// # Errors
+/// When the kernel has no random numbers.
+pub fn random_suffix() -> io::Result<String> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    Ok(format!("{:016x}", u64::from_ne_bytes(random)))
+}
+
+fn put<T>(
+    folder: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<T>,
+    path: impl FnOnce(&T) -> PathBuf,
+    place: impl FnOnce(&Path, &Path) -> io::Result<()>,
+) -> io::Result<(PathBuf, T)> {
+    make_folder(folder)?;
+    remove_leftovers(folder);
+    let temporary = folder.join(format!(".{}.{TEMPORARY}", random_suffix()?));
     let written = fill_file(&temporary, fill).and_then(|done| {
-        let path = folder.join(name(&done));
-        fs::rename(&temporary, &path)?;
-        File::open(folder)?.sync_all()?;
+        let path = path(&done);
+        place(&temporary, &path)?;
         Ok((path, done))
     });
-    if written.is_err() {
+    match &written {
+        Ok(_) => flush(folder),
         // The first error is the one to tell; this one would only say the same again.
-        fs::remove_file(&temporary).ok();
+        Err(_) => drop(fs::remove_file(&temporary)),
     }
     written
 }
 
 fn fill_file<T>(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> io::Result<T> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let mut writer = BufWriter::with_capacity(64 * 1024, file);
     let result = fill(&mut writer)?;
     let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.sync_data()?;
     Ok(result)
+}
+
+/// Renames without replacing; where the file system cannot, a hard link does the same.
+fn place(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            fs::hard_link(from, to)?;
+            fs::remove_file(from)
+        }
+        renamed => Ok(renamed?),
+    }
+}
+
+/// Makes names in a folder last. The file is in place by now and must not be taken for one that is not.
+fn flush(folder: &Path) {
+    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
+        log::warn!("`{}` cannot be flushed to disk: {error}", folder.display());
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn remove_leftovers(folder: &Path) {
+    for file in fs::read_dir(folder).into_iter().flatten().map_while(Result::ok) {
+        let path = file.path();
+        let is_temporary = file.file_name().as_encoded_bytes().starts_with(b".")
+            && path.extension().is_some_and(|extension| extension == TEMPORARY);
+        let age = || file.metadata().ok()?.modified().ok()?.elapsed().ok();
+        if is_temporary && age().is_some_and(|age| age > LEFTOVER_AGE) {
+            log::debug!("`{}` is removed: its run was killed", path.display());
+            fs::remove_file(&path).ok();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    type Tested = Result<(), Box<dyn std::error::Error>>;
+
+    #[test]
+    fn what_is_there_is_not_replaced_unless_that_is_meant() -> Tested {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("new/below/file");
+        create(&path, |file| file.write_all(b"first"))?;
+        let second = create(&path, |file| file.write_all(b"second"));
+        assert_eq!(second.map_err(|error| error.kind()), Err(io::ErrorKind::AlreadyExists));
+        assert_eq!(fs::read(&path)?, b"first");
+        write(&path, |file| file.write_all(b"third"))?;
+        assert_eq!(fs::read(&path)?, b"third");
+        assert_eq!(fs::read_dir(folder_of(&path))?.count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn leftovers_of_killed_runs_go_after_an_hour() -> Tested {
+        let folder = tempfile::tempdir()?;
+        let [old, young] = [".old.tmp", ".young.tmp"].map(|name| folder.path().join(name));
+        fs::write(&young, "")?;
+        let long_ago = SystemTime::now() - 2 * LEFTOVER_AGE;
+        File::create(&old)?.set_modified(long_ago)?;
+        write(&folder.path().join("file"), |_| Ok(()))?;
+        assert_eq!((old.exists(), young.exists()), (false, true));
+        Ok(())
+    }
 }

@@ -23,9 +23,14 @@ impl Store {
         getrandom::fill(&mut random)
             .map_err(|error| Error::file(&path, io::Error::other(error)))?;
         let id = hex(&random);
-        durable::write(&path, |file| file.write_all(id.as_bytes()))
-            .map_err(|error| Error::file(&path, error))?;
-        Ok(id)
+        match durable::create(&path, |file| file.write_all(id.as_bytes())) {
+            Ok(()) => Ok(id),
+            // Another first run was faster: its id is this agent's.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.known_agent_id(program)?.ok_or_else(|| Error::file(&path, error))
+            }
+            Err(error) => Err(Error::file(&path, error)),
+        }
     }
 
     /// The agent's id, if it has been made.
@@ -45,8 +50,10 @@ fn known(root: &Path, program: &str) -> Result<Option<String>, Error> {
             let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
             if is_id { Ok(Some(id.to_owned())) } else { Err(Error::NoAgentId { path }) }
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::file(&path, error)),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
+            _ => Err(Error::file(&path, error)),
+        },
     }
 }
 
@@ -80,6 +87,20 @@ mod tests {
         assert_eq!(store.agent_id("p")?, id);
         fs::write(&path, "garbage")?;
         assert!(matches!(store.agent_id("p"), Err(Error::NoAgentId { .. })));
+        Ok(())
+    }
+
+    #[test]
+    fn first_runs_that_race_end_with_one_id() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let store = Store::open(folder.path())?;
+        let ids: Vec<Option<String>> = std::thread::scope(|scope| {
+            let racers: Vec<_> =
+                (0..16).map(|_| scope.spawn(|| store.agent_id("p").ok())).collect();
+            racers.into_iter().map(|racer| racer.join().unwrap_or_default()).collect()
+        });
+        let kept = store.known_agent_id("p")?;
+        assert!(kept.is_some() && ids.iter().all(|id| *id == kept), "{ids:?}");
         Ok(())
     }
 }

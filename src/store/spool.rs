@@ -1,20 +1,40 @@
 //! Bodies that an output has not accepted yet: one immutable file each, no log, no index.
 //!
-//! A file's name is `<timestamp ms>-<run>-<datapoints>.body`, so that names sort oldest first and a listing
-//! needs no file opened.
+//! A file's name is `<timestamp ms>-<run>-<random>-<datapoints>.body`, so that names sort oldest first, no two
+//! runs make the same, and a listing needs no file opened.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use super::{Error, durable};
 use crate::outputs::Body;
 use crate::payload::Encoded;
 
+/// The longest that an output may ask to be left alone.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
+
 /// The bodies that wait for one output.
 #[derive(Debug, Clone)]
 pub struct Spool {
     folder: PathBuf,
+    caps: Caps,
+}
+
+/// How much may wait for one output. What is beyond is given up, the oldest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caps {
+    /// All bodies together, in bytes.
+    pub bytes: u64,
+    /// How long one may wait, by the wall clock.
+    pub age: Duration,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self { bytes: 1 << 30, age: Duration::from_secs(7 * 86_400) }
+    }
 }
 
 /// A body that waits.
@@ -27,9 +47,31 @@ pub struct Entry {
     path: PathBuf,
 }
 
+impl Entry {
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// What is known to wait.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The bodies, oldest first.
+    pub entries: Vec<Entry>,
+    /// Why there may be more.
+    pub error: Option<Error>,
+}
+
 impl Spool {
     pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, caps: Caps::default() }
+    }
+
+    /// The same with other caps.
+    #[must_use]
+    pub fn with_caps(self, caps: Caps) -> Self {
+        Self { caps, ..self }
     }
 
     /// Makes a body durable.
@@ -42,38 +84,42 @@ impl Spool {
         run: &str,
         encode: impl FnOnce(&mut dyn io::Write) -> io::Result<Encoded>,
     ) -> Result<(Entry, Encoded), Error> {
-        let (path, encoded) = durable::write_named(&self.folder, encode, |encoded| {
+        let failed = |error| Error::file(&self.folder, error);
+        let random = durable::random_suffix().map_err(failed)?;
+        let (path, encoded) = durable::create_named(&self.folder, encode, |encoded| {
             let at = sortable(timestamp_ms);
-            format!("{at}-{run}-{}.body", encoded.datapoints).into()
+            format!("{at}-{run}-{random}-{}.body", encoded.datapoints).into()
         })
-        .map_err(|error| Error::file(&self.folder, error))?;
+        .map_err(failed)?;
         Ok((Entry { timestamp_ms, datapoints: encoded.datapoints, path }, encoded))
     }
 
-    /// The bodies that wait, oldest first. A file of another name is none of ours and stays.
-    ///
-    /// # Errors
-    /// [`Error`] when the folder cannot be read; one that is not there has no bodies.
-    pub fn entries(&self) -> Result<Vec<Entry>, Error> {
-        let listing = match fs::read_dir(&self.folder) {
-            Ok(listing) => listing,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(Error::file(&self.folder, error)),
-        };
-        let mut entries: Vec<Entry> =
-            listing.filter_map(Result::ok).filter_map(|file| parse(&file.path())).collect();
-        entries.sort_unstable();
-        Ok(entries)
+    /// The bodies that wait, as far as they can be listed; a folder that is not there has none. A file of another
+    /// name is none of ours and stays.
+    pub fn list(&self) -> Listing {
+        let mut listing = Listing::default();
+        match fs::read_dir(&self.folder) {
+            Ok(files) => {
+                for file in files {
+                    match file {
+                        Ok(file) => listing.entries.extend(parse(&file.path())),
+                        Err(error) => listing.error = Some(Error::file(&self.folder, error)),
+                    }
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => listing.error = Some(Error::file(&self.folder, error)),
+        }
+        listing.entries.sort_unstable();
+        listing
     }
 
-    /// A body that waits, ready to be sent.
+    /// A body that waits, opened.
     ///
     /// # Errors
     /// [`Error`] when the file is gone or cannot be read.
     pub fn body(&self, entry: &Entry) -> Result<Body, Error> {
-        let length =
-            fs::metadata(&entry.path).map_err(|error| Error::file(&entry.path, error))?.len();
-        Ok(Body::File { path: entry.path.clone(), length })
+        open(&entry.path).map_err(|error| Error::file(&entry.path, error))
     }
 
     /// Forgets a body that was accepted.
@@ -92,10 +138,73 @@ impl Spool {
         let name = entry.path.file_name().unwrap_or_default();
         let place = self.folder.join("quarantine").join(name);
         durable::write(&place.with_extension("reason"), |file| writeln!(file, "{reason}"))
-            .and_then(|_| fs::rename(&entry.path, &place))
+            .and_then(|()| durable::relocate(&entry.path, &place))
             .map_err(|error| Error::file(&place, error))?;
         Ok(place)
     }
+
+    /// Of these, oldest first, those beyond the caps, and why.
+    pub fn beyond_caps<'a>(&self, entries: &'a [Entry]) -> Vec<(&'a Entry, &'static str)> {
+        let mut bytes = 0_u64;
+        let mut beyond = Vec::new();
+        // From the newest, so that the oldest are those that find no room.
+        for entry in entries.iter().rev() {
+            let Ok(found) = fs::symlink_metadata(&entry.path) else { continue };
+            let age = found.modified().ok().and_then(|made| made.elapsed().ok());
+            if age.is_some_and(|age| age > self.caps.age) {
+                beyond.push((entry, "it waited for too long"));
+            } else if bytes.saturating_add(found.len()) > self.caps.bytes {
+                beyond.push((entry, "too much waits"));
+            } else {
+                bytes += found.len();
+            }
+        }
+        beyond.reverse();
+        beyond
+    }
+
+    /// Keeps for the next runs that the output wants to be left alone, for an hour at most.
+    ///
+    /// # Errors
+    /// [`Error`] when that cannot be written.
+    pub fn pause(&self, pause: Duration) -> Result<(), Error> {
+        let path = self.pause_path();
+        let until = SystemTime::now() + pause.min(LONGEST_PAUSE);
+        let until_ms = jiff::Timestamp::try_from(until).unwrap_or_default().as_millisecond();
+        durable::write(&path, |file| write!(file, "{until_ms}"))
+            .map_err(|error| Error::file(&path, error))
+    }
+
+    /// Until when the output wants to be left alone. A pause that is over is forgotten.
+    pub fn paused_until(&self) -> Option<jiff::Timestamp> {
+        let path = self.pause_path();
+        let text = fs::read_to_string(&path).ok()?;
+        let until = pause_in(&text, jiff::Timestamp::now());
+        if until.is_none() {
+            // One that stays is read again, and is still over.
+            fs::remove_file(&path).ok();
+        }
+        until
+    }
+
+    fn pause_path(&self) -> PathBuf {
+        self.folder.join("retry_after")
+    }
+}
+
+fn pause_in(text: &str, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+    let until = jiff::Timestamp::from_millisecond(text.trim().parse().ok()?).ok()?;
+    let left = Duration::try_from(until.duration_since(now)).ok()?;
+    // What is further away is of a clock that was wrong.
+    (!left.is_zero() && left <= LONGEST_PAUSE).then_some(until)
+}
+
+fn open(path: &Path) -> io::Result<Body> {
+    // Opening a pipe would wait for a writer.
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    Body::from_file(File::open(path)?)
 }
 
 /// A timestamp as text that sorts like the number, also before 1970.
@@ -118,40 +227,96 @@ fn parse(path: &Path) -> Option<Entry> {
 mod tests {
     use super::*;
 
+    type Tested = Result<(), Box<dyn std::error::Error>>;
+
     fn encoded(datapoints: u64) -> Encoded {
         Encoded { datapoints, ..Encoded::default() }
     }
 
     #[test]
-    fn bodies_come_back_oldest_first_and_whole() -> Result<(), Box<dyn std::error::Error>> {
+    fn bodies_come_back_oldest_first_and_whole() -> Tested {
         let folder = tempfile::tempdir()?;
         let spool = Spool::new(folder.path().join("out"));
-        assert_eq!(spool.entries()?, []);
+        assert_eq!(spool.list().entries, []);
         for at in [2_000, -5, 1_000] {
             spool.put(at, "run", |to| {
                 write!(to, "body {at}")?;
                 Ok(encoded(3))
             })?;
         }
-        let entries = spool.entries()?;
+        let entries = spool.list().entries;
         let times: Vec<_> = entries.iter().map(|entry| entry.timestamp_ms).collect();
         assert_eq!(times, [-5, 1_000, 2_000]);
-        let mut text = String::new();
-        spool.body(&entries[1])?.open()?.read_to_string(&mut text)?;
-        assert_eq!(text, "body 1000");
+        let body = spool.body(&entries[1])?;
+        // Each reader begins anew.
+        for _ in 0..2 {
+            let mut text = String::new();
+            body.open()?.read_to_string(&mut text)?;
+            assert_eq!(text, "body 1000");
+        }
         assert_eq!(entries[1].datapoints, 3);
         Ok(())
     }
 
     #[test]
-    fn what_is_set_aside_waits_no_more_and_keeps_its_reason()
-    -> Result<(), Box<dyn std::error::Error>> {
+    fn what_is_set_aside_waits_no_more_and_keeps_its_reason() -> Tested {
         let folder = tempfile::tempdir()?;
         let spool = Spool::new(folder.path().to_owned());
         let (entry, _) = spool.put(1, "run", |_| Ok(encoded(1)))?;
         let place = spool.quarantine(&entry, "bad key")?;
-        assert_eq!(spool.entries()?, []);
+        assert_eq!(spool.list().entries, []);
         assert_eq!(fs::read_to_string(place.with_extension("reason"))?, "bad key\n");
+        Ok(())
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_listed_is_no_empty_one() -> Tested {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("out");
+        fs::write(&path, "")?;
+        assert!(Spool::new(path).list().error.is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn two_runs_of_one_name_and_moment_keep_both_bodies() -> Tested {
+        let folder = tempfile::tempdir()?;
+        let spool = Spool::new(folder.path().to_owned());
+        spool.put(1, "run", |_| Ok(encoded(1)))?;
+        spool.put(1, "run", |_| Ok(encoded(1)))?;
+        assert_eq!(spool.list().entries.len(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn the_caps_spare_the_newest() -> Tested {
+        let folder = tempfile::tempdir()?;
+        let caps = Caps { bytes: 10, age: Duration::from_secs(60) };
+        let spool = Spool::new(folder.path().to_owned()).with_caps(caps);
+        for at in 0..4 {
+            spool.put(at, "run", |to| to.write_all(b"four").map(|()| encoded(1)))?;
+        }
+        let entries = spool.list().entries;
+        let long_ago = SystemTime::now() - Duration::from_secs(120);
+        File::options().write(true).open(&entries[3].path)?.set_modified(long_ago)?;
+        let beyond = spool.beyond_caps(&entries);
+        let times: Vec<_> = beyond.iter().map(|(entry, _)| entry.timestamp_ms).collect();
+        assert_eq!(times, [0, 3]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_pause_ends_and_none_is_longer_than_an_hour() -> Tested {
+        let folder = tempfile::tempdir()?;
+        let spool = Spool::new(folder.path().to_owned());
+        assert_eq!(spool.paused_until(), None);
+        spool.pause(Duration::MAX)?;
+        assert!(spool.paused_until().is_some());
+        spool.pause(Duration::ZERO)?;
+        assert_eq!(spool.paused_until(), None);
+        assert!(!spool.pause_path().exists());
+        fs::write(spool.pause_path(), "99999999999999")?;
+        assert_eq!(spool.paused_until(), None);
         Ok(())
     }
 

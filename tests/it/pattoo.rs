@@ -47,7 +47,7 @@ fn what_is_not_accepted_waits_and_goes_out_oldest_first() {
     for at in ["1000", "3000", "2000"] {
         workspace.run(&["run", "--once", "--at", at]).exit(4).says("output `pattoo`");
     }
-    assert_eq!(workspace.files("daemon/spool/pattoo").len(), 3);
+    assert_eq!(workspace.files("daemon/spool/pattoo.pattoo").len(), 3);
     let server = Server::on_port(port);
     workspace.run(&["run", "--once", "--at", "4000"]).exit(0).silent();
     let times: Vec<_> = server
@@ -59,7 +59,7 @@ fn what_is_not_accepted_waits_and_goes_out_oldest_first() {
         })
         .collect();
     assert_eq!(times, [Some(1000), Some(2000), Some(3000), Some(4000)]);
-    assert!(workspace.files("daemon/spool/pattoo").is_empty());
+    assert!(workspace.files("daemon/spool/pattoo.pattoo").is_empty());
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn every_answer_but_200_keeps_the_body() {
         let workspace = workspace(server.port());
         let finished = workspace.run(&["run", "--once"]);
         let status = finished.stderr();
-        let files = workspace.files("daemon/spool/pattoo");
+        let files = workspace.files("daemon/spool/pattoo.pattoo");
         let bodies = files.iter().filter(|name| name.ends_with(".body")).count();
         assert_eq!(bodies, 1, "{answer:?}: {status}");
         let expected = if matches!(answer, Answer::Status(201, ..)) { 5 } else { 4 };
@@ -94,7 +94,7 @@ fn a_rejected_body_is_set_aside_with_the_servers_words() {
     let server = Server::answering(vec![Answer::Status(400, "", "no such thing".into())]);
     let workspace = workspace(server.port());
     workspace.run(&["run", "--once"]).exit(5).says("400: no such thing").says("set aside");
-    let files = workspace.files("daemon/spool/pattoo/quarantine");
+    let files = workspace.files("daemon/spool/pattoo.pattoo/quarantine");
     assert_eq!(files.len(), 2, "{files:?}");
 }
 

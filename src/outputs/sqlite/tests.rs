@@ -39,7 +39,7 @@ impl Place {
         Surroundings {
             agent: agent(),
             config_directory: self.folder.path().to_owned(),
-            daemon_directory: self.folder.path().join("daemon"),
+            daemon_directory: Some(self.folder.path().join("daemon")),
             now_ms,
         }
     }

@@ -124,7 +124,7 @@ impl File {
     fn read(&self, content: impl Read, target: &str, sink: &Sink) -> Result<(), Error> {
         match self.format.mapped() {
             Some(format) => {
-                let body = bounded::read(content, self.max_bytes)
+                let body = bounded::read(content, self.max_bytes, "`max_bytes`")
                     .map_err(|error| Error::at(target, error))?;
                 self.mapping.apply(format, &body, sink).map_err(|error| error.at(target))
             }

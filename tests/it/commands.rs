@@ -26,6 +26,40 @@ fn every_sample_works_when_pasted() {
 }
 
 #[test]
+fn show_lists_the_options_inside_others() {
+    let shown = |name| Workspace::empty().command(&["show", name]).finish().exit(0).stdout();
+    let http = shown("http");
+    for row in [
+        "| `url` | required | What is asked for.",
+        "| `method` | `\"GET\"` | `GET`, or `POST` with `json` or `body`. `GET`: For an answer alone. `POST`:",
+        "| `auth.basic` | one of these | By user and password. |",
+        "| `auth.basic.user` | required | The user. |",
+        "| `auth.bearer` |",
+        "| `auth.header.name` |",
+        "| `pages.max` | `20` |",
+        "| `mapping.values.*` | none | Where a value is, or a map",
+        "| `mapping.values.*.scale` | none | What it is multiplied by.",
+        "| `mapping.values.*.type` | none | What it means.",
+        "| `mapping.labels.*.text` |",
+        "| `mapping.timestamp.format` |",
+        "| `tls.ca_file` |",
+        "`rfc3339`",
+        "`counter64`",
+        "`certificate`: `http_certificate_expires_days`",
+    ] {
+        assert!(http.contains(row), "no {row:?} in\n{http}");
+    }
+    assert!(!http.contains(".env`"), "{http}");
+    for name in ["file", "exec"] {
+        let shown = shown(name);
+        assert!(
+            shown.contains("`jsonl`: One datapoint") && shown.contains("mapping.values.*.unit"),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
 fn list_and_show_know_every_name_and_guess_misspelt_ones() {
     let list = Workspace::empty().command(&["list"]).finish().exit(0).stdout();
     for one in collectors::COLLECTORS {

@@ -39,6 +39,8 @@ fn show_lists_the_options_inside_others() {
         "| `method` | `\"GET\"` | `GET`, or `POST` with `json` or `body`. `GET`: For an answer alone. `POST`:",
         "| `auth.basic` | one of these | By user and password. |",
         "| `auth.basic.user` | required | The user. |",
+        "| `auth.basic.password` | none | The password",
+        "| `tls` | as below |",
         "| `auth.bearer` |",
         "| `auth.header.name` |",
         "| `pages.max` | `20` |",
@@ -98,10 +100,18 @@ fn the_effective_configuration_redacts_secrets_and_reads_back() {
     http: {url: 'http://x.example/', auth: {bearer: hunter2}, mapping: {values: {a: /a}}}
   - id: by-reference
     http: {url: 'http://x.example/', auth: {bearer: {env: TOKEN}}, mapping: {values: {a: /a}}}
+  - id: posted
+    http:
+      url: http://x.example/
+      method: POST
+      auth: {basic: {user: hunter3}}
+      json: {login: {env: LOGIN}, password: hunter4, limit: 5}
+      mapping: {values: {a: /a}}
 ",
     );
     let shown = workspace.run(&["config", "--effective"]).exit(0).prints("env: TOKEN");
-    assert!(!shown.stdout().contains("hunter2"));
+    let shown = shown.prints("env: LOGIN").prints("limit: 5").prints("password: null");
+    assert!(!shown.stdout().contains("hunter"), "{}", shown.stdout());
     workspace.write("collector.yaml", shown.stdout());
     workspace.run(&["check"]).exit(0);
 }

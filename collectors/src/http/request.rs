@@ -31,7 +31,8 @@ impl Request {
         match &http.auth {
             None => {}
             Some(Auth::Basic { user, password }) => {
-                let pair = format!("{}:{}", user.expose()?, password.expose()?);
+                let password = password.as_ref().map_or(Ok(""), Secret::expose)?;
+                let pair = format!("{}:{password}", user.expose()?);
                 let value = format!("Basic {}", BASE64_STANDARD.encode(pair));
                 insert(&mut headers, &header::AUTHORIZATION, &value)?;
             }

@@ -40,6 +40,7 @@ impl<'a> Table<'a> {
                     Some(Value::Null) | None if is_choice => "one of these".to_owned(),
                     Some(Value::Null) | None if is_required => "required".to_owned(),
                     Some(Value::Null) | None => "none".to_owned(),
+                    Some(Value::Object(_)) if self.has_members(member) => "as below".to_owned(),
                     Some(default) => format!("`{default}`"),
                 };
                 // A variant is described where it is listed, and not at what it holds.

@@ -93,7 +93,7 @@ impl Config {
 
     /// The configuration with defaults filled in and secrets redacted. `surroundings` are what the configuration
     /// leaves to the machine: the host's name and the daemon directory.
-    pub fn effective(&self, hostname: &str, daemon_directory: &Path) -> Value {
+    pub fn effective(&self, hostname: &str, daemon_directory: Option<&Path>) -> Value {
         let jobs = self.jobs.iter().filter_map(|job| {
             let mut entry = serde_json::to_value(&job.settings).ok()?;
             let every = job.settings.every.unwrap_or_else(|| self.polling.interval());

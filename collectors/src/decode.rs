@@ -3,6 +3,8 @@
 //! serde stops at the first mistake. Here all unknown keys are gathered, and after a value of the wrong type
 //! that value is taken out and decoding starts again, so that a user sees everything in one go.
 
+mod words;
+
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -96,7 +98,7 @@ pub fn decode<T: DeserializeOwned + JsonSchema>(tree: &Value) -> Result<T, Vec<P
         let is_missing = message.starts_with("missing field");
         // What was taken out may have been required: its absence is no second mistake.
         if !(is_missing && pruned.touched(&path)) {
-            problems.push(type_error(pruned.original(&path), message));
+            problems.push(type_error(pruned.original(&path), &message));
         }
         if is_root || !pruned.remove(&path) {
             break;
@@ -174,7 +176,7 @@ fn attempt<T: DeserializeOwned>(tree: &Value) -> (Result<T, Failure>, Vec<Vec<Se
         serde_ignored::deserialize(tracked, |path| {
             let mut segments = Vec::new();
             ignored_segments(&path, &mut segments);
-            unknown.push(segments);
+            unknown.push(with_variants(tree, segments));
         })
     };
     let result = result.map_err(|error: serde_json::Error| {
@@ -212,18 +214,42 @@ fn ignored_segments(path: &serde_ignored::Path<'_>, out: &mut Vec<Segment>) {
     }
 }
 
-fn type_error(path: Vec<Segment>, message: String) -> Problem {
-    let (message, hint) = match message.split_once(", expected ") {
-        Some((what, expected)) => (what.to_owned(), Some(format!("expected {expected}"))),
-        None => (message, None),
-    };
-    let hint = hint.map(|hint| suggest_in(&message, hint));
+/// The path with the names of variants, which serde_ignored leaves out: where a step leads nowhere, the only key of
+/// the map that it starts from is such a name.
+fn with_variants(tree: &Value, path: Vec<Segment>) -> Vec<Segment> {
+    let mut node = Some(tree);
+    let mut whole = Vec::with_capacity(path.len());
+    for segment in path {
+        let mut next = child(node, &segment);
+        if next.is_none()
+            && let Some(Value::Object(map)) = node
+            && let (1, Some((variant, inner))) = (map.len(), map.iter().next())
+        {
+            whole.push(Segment::Key(variant.clone()));
+            next = child(Some(inner), &segment);
+        }
+        whole.push(segment);
+        node = next;
+    }
+    whole
+}
+
+fn child<'a>(node: Option<&'a Value>, segment: &Segment) -> Option<&'a Value> {
+    match segment {
+        Segment::Key(key) => node?.get(key),
+        Segment::Index(index) => node?.get(index),
+    }
+}
+
+fn type_error(path: Vec<Segment>, message: &str) -> Problem {
+    let (message, expected) = words::plain(message);
+    let hint = expected.map(|expected| suggest_in(&message, format!("expected {expected}")));
     Problem { path, side: Side::Value, message, hint }
 }
 
-/// `unknown variant` errors list what is allowed: the nearest one is what was meant.
+/// Errors about an unknown value list what is allowed: the nearest one is what was meant.
 fn suggest_in(message: &str, hint: String) -> String {
-    let Some(given) = message.strip_prefix("unknown variant `").and_then(|m| m.strip_suffix('`'))
+    let Some(given) = message.strip_prefix("unknown value `").and_then(|m| m.strip_suffix('`'))
     else {
         return hint;
     };
@@ -361,12 +387,25 @@ mod tests {
         inner: Option<Inner>,
         #[serde(default)]
         list: Vec<u32>,
+        #[serde(default)]
+        auth: Option<Auth>,
     }
 
     #[derive(Debug, Deserialize, JsonSchema)]
     #[allow(dead_code, reason = "only decoded")]
     struct Inner {
         pointer: String,
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    #[allow(dead_code, reason = "only decoded")]
+    enum Auth {
+        Basic {
+            user: String,
+            #[serde(default)]
+            more: Option<Inner>,
+        },
     }
 
     #[test]
@@ -388,6 +427,18 @@ mod tests {
             "{}",
             told[1]
         );
+    }
+
+    #[test]
+    fn an_unknown_key_below_a_variant_is_told_at_its_place() {
+        let tree = json!({"url": "u", "auth": {"basic": {
+            "user": "u", "usr": 1, "more": {"pointer": "/a", "pionter": 2},
+        }}});
+        let problems = decode::<Options>(&tree).expect_err("mistakes");
+        let places: Vec<_> = problems.iter().map(|p| Path(&p.path).to_string()).collect();
+        assert_eq!(places, ["auth.basic.usr", "auth.basic.more.pionter"]);
+        let hint = problems[0].hint.as_deref().unwrap_or_default();
+        assert!(hint.contains("did you mean `user`?"), "{hint}");
     }
 
     #[test]

@@ -21,7 +21,8 @@
 //! job, and so does a line that is none of the above, an output longer than `max_bytes`, and one that a process in
 //! the background still holds when the program has ended; what was printed before is kept. What a program leaves
 //! running in its group when it ends gets TERM. Standard error goes to the job's log, its last lines stand in
-//! the report when the job fails, and values of `env` are hidden in both.
+//! the report when the job fails, and values of `env` and secrets in `config` are
+//! hidden in both.
 //!
 //! ```yaml
 //! jobs:
@@ -51,7 +52,7 @@ use crate::decode::Problem;
 use crate::mapping::{self, Mapping};
 use crate::protocol::Lines;
 use crate::redact::Redact;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretMap};
 use crate::sink::{Level, Sealed, Sink};
 
 use errors::{Errors, Tail};
@@ -66,7 +67,8 @@ const KILL_AFTER: Duration = Duration::from_secs(5);
 /// The options of `exec`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Exec {
-    /// The program and its arguments, one by one; no shell takes part.
+    /// The program and its arguments, one by one; no shell takes part. Everyone on the host can see them: what is
+    /// secret belongs in `env`, or in `config`.
     command: Program,
     /// What it prints.
     #[serde(default)]
@@ -84,9 +86,10 @@ pub(crate) struct Exec {
     /// How much it may print; a longer output is cut off there, and the job fails.
     #[serde(default = "default_max_bytes")]
     max_bytes: u64,
-    /// With `jsonl`: options of its own, which it finds as `config` in the object on its standard input.
+    /// With `jsonl`: options of its own, which it finds as `config` in the object on its standard input;
+    /// `{env: NAME}` and the other references in it stand for secrets.
     #[serde(default)]
-    config: serde_json::Map<String, serde_json::Value>,
+    config: SecretMap,
 }
 
 /// What a program prints.
@@ -138,7 +141,7 @@ struct Request<'a> {
     version: u32,
     mode: Mode,
     job: &'a str,
-    config: &'a serde_json::Map<String, serde_json::Value>,
+    config: serde_json::Map<String, serde_json::Value>,
     /// Nothing lasts from run to run yet.
     state: Option<serde_json::Value>,
     timestamp: i64,
@@ -161,7 +164,7 @@ impl Collector for Exec {
     }
 
     fn secrets(&self) -> Vec<&Secret> {
-        self.env.values().collect()
+        self.env.values().chain(self.config.secrets()).collect()
     }
 
     fn conflicts(&self) -> Vec<Problem> {
@@ -197,7 +200,7 @@ impl Exec {
         sink: &Sink,
     ) -> Result<(), Error> {
         let name = self.command.name();
-        let redact = Redact::new(self.env.values());
+        let redact = Redact::new(self.secrets());
         let Some(pump) =
             self.start(mode, kill_after, context).map_err(|failure| Error::at(name, failure))?
         else {
@@ -260,7 +263,7 @@ impl Exec {
             version: 1,
             mode,
             job: &context.job,
-            config: &self.config,
+            config: self.config.expose().map_err(Failure::Config)?,
             state: None,
             timestamp: context.now_ms,
             deadline: context.now_ms.saturating_add(remaining_ms),

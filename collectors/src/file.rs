@@ -15,15 +15,16 @@
 //!
 //! ```yaml
 //! jobs:
-//!   - id: boiler
+//!   - id: load
 //!     file:
-//!       path: /var/lib/boiler/latest.json
+//!       path: /proc/loadavg
+//!       format: regex
 //!       mapping:
-//!         each: /circuits
-//!         labels: {circuit: /name}
+//!         pattern: '^(?<one>[\d.]+) (?<five>[\d.]+) (?<fifteen>[\d.]+)'
 //!         values:
-//!           flow_temperature: {from: /flow, type: float, unit: celsius}
-//!           pump_running: {from: /pump, type: int}
+//!           load_1m: {from: one, type: float}
+//!           load_5m: {from: five, type: float}
+//!           load_15m: {from: fifteen, type: float}
 //! ```
 
 use std::fs;
@@ -104,17 +105,23 @@ impl Collector for File {
     }
 
     fn conflicts(&self) -> Vec<Problem> {
-        let Some(format) = self.format.mapped() else {
-            if self.mapping.is_empty() {
-                return Vec::new();
+        let mut problems = Vec::new();
+        if self.path.as_os_str().is_empty() {
+            problems.push(Problem::at(&["path"], "the path is empty"));
+        }
+        match self.format.mapped() {
+            None if !self.mapping.is_empty() => {
+                let message = "`format: jsonl` brings its own keys: `mapping` has nothing to map";
+                problems.push(Problem::at(&["mapping"], message));
             }
-            let message = "`format: jsonl` brings its own keys: `mapping` has nothing to map";
-            return vec![Problem::at(&["mapping"], message)];
-        };
-        let mut problems = self.mapping.conflicts(format, &["mapping"]);
-        if self.mapping.is_empty() && format != mapping::Format::Value {
-            let message = "nothing would be collected: `mapping` needs `values`";
-            problems.push(Problem::at(&["mapping"], message));
+            None => {}
+            Some(format) => {
+                problems.extend(self.mapping.conflicts(format, &["mapping"]));
+                if self.mapping.is_empty() && format != mapping::Format::Value {
+                    let message = "nothing would be collected: `mapping` needs `values`";
+                    problems.push(Problem::at(&["mapping"], message));
+                }
+            }
         }
         problems
     }
@@ -124,7 +131,7 @@ impl File {
     fn read(&self, content: impl Read, target: &str, sink: &Sink) -> Result<(), Error> {
         match self.format.mapped() {
             Some(format) => {
-                let body = bounded::read(content, self.max_bytes)
+                let body = bounded::read(content, self.max_bytes, "`max_bytes`")
                     .map_err(|error| Error::at(target, error))?;
                 self.mapping.apply(format, &body, sink).map_err(|error| error.at(target))
             }
@@ -225,6 +232,7 @@ mod tests {
         };
         assert_eq!(conflicts(json!({"path": "x"})), 1);
         assert_eq!(conflicts(json!({"path": "x", "format": "value"})), 0);
+        assert_eq!(conflicts(json!({"path": "", "format": "value"})), 1);
         assert_eq!(conflicts(json!({"path": "x", "format": "jsonl"})), 0);
         let values = json!({"values": {"v": "/v"}});
         assert_eq!(conflicts(json!({"path": "x", "format": "jsonl", "mapping": values})), 1);

@@ -3,13 +3,15 @@
 //! The answer is JSON (values are picked by JSON Pointer such as `/main/temp` or by JSONPath such as
 //! `$.list[0].temp`), CSV (by column), one plain value, or text in which a pattern finds values (by group).
 //! `mapping.each` points to a list whose elements each give datapoints, with `target`, `labels` and `timestamp`
-//! taken from the element. `pages` follows the answer's next page, by its `Link` header or by a pointer into it.
+//! taken from the element. `pages` follows the answer's next page, by its `Link` header or by a pointer into it; more pages
+//! than `pages.max` are an error, and those that were read are kept.
 //!
 //! `probe` adds datapoints about the service itself. With probes and no `mapping.values` the job only watches:
 //! whatever the status, it is a datapoint and no failure.
 //!
 //! Credentials (`auth`, `headers`) are sent to the host of `url` only: a redirect to another host is followed
-//! without them, a next page on another host is an error. At most `redirects` are followed.
+//! without them, a next page on another host is an error, and so is a redirect after which `json` or `body` would be
+//! posted to another host. At most `redirects` are followed.
 //!
 //! | key | unit | type |
 //! |---|---|---|
@@ -53,8 +55,8 @@ use crate::datapoint::{DataType, Datapoint, Value};
 use crate::decode::Problem;
 use crate::mapping::{Format, Mapping};
 use crate::period::Period;
-use crate::secret::Secret;
-use crate::sink::{Level, Sealed, Sink};
+use crate::secret::{Secret, SecretTree};
+use crate::sink::{Sealed, Sink};
 use crate::web::{self, Tls, Url};
 
 use answer::Answer;
@@ -80,9 +82,9 @@ pub(crate) struct Http {
     /// How to authenticate.
     #[serde(default)]
     auth: Option<Auth>,
-    /// What is posted, as JSON.
+    /// What is posted, as JSON; `{env: NAME}` and the other references in it stand for secrets.
     #[serde(default)]
-    json: Option<serde_json::Value>,
+    json: Option<SecretTree>,
     /// What is posted, as it stands.
     #[serde(default)]
     body: Option<Secret>,
@@ -148,7 +150,8 @@ impl Collector for Http {
     fn secrets(&self) -> Vec<&Secret> {
         let auth = self.auth.iter().flat_map(Auth::secrets);
         let query = self.query.values().map(Parameter::secret);
-        self.headers.values().chain(query).chain(auth).chain(&self.body).collect()
+        let json = self.json.iter().flat_map(SecretTree::secrets);
+        self.headers.values().chain(query).chain(auth).chain(json).chain(&self.body).collect()
     }
 
     fn conflicts(&self) -> Vec<Problem> {
@@ -242,7 +245,7 @@ impl Http {
                 return Ok(first_status);
             }
             if !self.expects(status) {
-                let text = answer::shortened(&request.scrub(&answer.beginning()));
+                let text = answer::shortened(&answer.beginning(&request.redact));
                 return Err(Failure::Status { status, text }.at(&answer.url));
             }
             match self.take(&answer, sink)? {
@@ -251,11 +254,7 @@ impl Http {
                 Some(_) => return Err(Failure::PagesInACircle.at(&answer.url)),
             }
         }
-        if self.pages.is_some() {
-            let line = format!("there are more than `pages.max: {pages}` pages");
-            sink.log(Level::Warn, line)?;
-        }
-        Ok(first_status.unwrap_or_default())
+        Err(Failure::MorePages(pages).at(&url))
     }
 
     /// Pushes what the answer holds, and finds the next page.

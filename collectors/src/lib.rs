@@ -7,6 +7,7 @@
 //! Adding a collector is one new file, a `mod` line and a line in [`COLLECTORS`], all below.
 
 pub mod batch;
+pub mod bounded;
 pub mod collector;
 pub mod datapoint;
 pub mod decode;
@@ -17,7 +18,6 @@ pub mod secret;
 pub mod sink;
 pub mod web;
 
-mod bounded;
 mod mapping;
 mod protocol;
 mod redact;

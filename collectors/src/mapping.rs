@@ -1,7 +1,8 @@
 //! From an answer to datapoints: what a job's `mapping` says about JSON, CSV, a plain text, or lines of text.
 //!
 //! An answer is taken apart into elements (of a list, rows, matches), and each element gives one datapoint per
-//! entry of `values`. What an element lacks refuses that one datapoint by name; the others go on.
+//! entry of `values`. What an element lacks refuses that one datapoint by name; the others go on. Without its target,
+//! its time or a label that tells it apart, an element gives no datapoint: it would be told of another series.
 
 mod conflicts;
 mod csv;
@@ -56,7 +57,8 @@ pub(crate) struct Mapping {
     each: Option<Pick>,
     /// Where an element has its target; without it the job's target is used.
     target: Option<Pick>,
-    /// Labels, in the order in which they are sent: a name and where its value is, or `{text: …}`.
+    /// Labels, in the order in which they are sent: a name and where its value is, or `{text: …}`. Without a label
+    /// that is not `optional` an element's datapoints are refused.
     labels: IndexMap<String, LabelRule>,
     /// Descriptive labels, which are no part of a series' identity.
     info: IndexMap<String, LabelRule>,
@@ -188,8 +190,10 @@ impl Mapping {
             Some((what, number)) => sink.refuse(key, format!("{reason} ({what} {number})")),
             None => sink.refuse(key, reason),
         };
-        let origin = self.origin(element);
-        let labels = self.labels_of(element, sink)?;
+        let mut origin = self.origin(element);
+        if let Ok(origin) = &mut origin {
+            self.describe(element, &mut origin.labels, sink)?;
+        }
         for (key, rule) in values {
             let value = match rule.read(element) {
                 Ok(Some(value)) => value,
@@ -199,7 +203,7 @@ impl Mapping {
                     continue;
                 }
             };
-            let (target, timestamp_ms) = match &origin {
+            let origin = match &origin {
                 Ok(origin) => origin,
                 Err(reason) => {
                     refuse(key, reason.clone())?;
@@ -209,10 +213,10 @@ impl Mapping {
             let data_type = rule.data_type.unwrap_or(value.natural_type());
             match Datapoint::new(key, value, data_type) {
                 Ok(datapoint) => sink.push(&Datapoint {
-                    target: target.as_deref(),
-                    labels: &labels,
+                    target: origin.target.as_deref(),
+                    labels: &origin.labels,
                     unit: rule.unit.as_deref(),
-                    timestamp_ms: *timestamp_ms,
+                    timestamp_ms: origin.timestamp_ms,
                     ..datapoint
                 })?,
                 Err(flaw) => refuse(key, flaw.to_string())?,
@@ -221,7 +225,7 @@ impl Mapping {
         Ok(())
     }
 
-    /// Target and time of an element. Without them its datapoints would be told of another thing or another time.
+    /// What tells an element apart. Without it its datapoints would be told of another thing or another time.
     fn origin<E: Element + ?Sized>(&self, element: &E) -> Result<Origin, String> {
         let target = match &self.target {
             None => None,
@@ -233,29 +237,32 @@ impl Mapping {
                 Some(target)
             }
         };
-        let time = match &self.timestamp {
+        let timestamp_ms = match &self.timestamp {
             None => None,
             Some(rule) => rule.read(element).map_err(|e| format!("timestamp: {e}"))?,
         };
-        Ok((target, time))
+        let mut labels = Vec::with_capacity(self.labels.len() + self.info.len());
+        for (name, rule) in &self.labels {
+            let label = rule.read(name, LabelKind::Identity, element);
+            labels.extend(label.map_err(|reason| format!("label `{name}`: {reason}"))?);
+        }
+        Ok(Origin { target, timestamp_ms, labels })
     }
 
-    fn labels_of<E: Element + ?Sized>(
+    /// Adds what only describes the element, which may be left off.
+    fn describe<E: Element + ?Sized>(
         &self,
         element: &E,
+        labels: &mut Vec<Label<'static>>,
         sink: &Sink,
-    ) -> Result<Vec<Label<'static>>, Sealed> {
-        let mut labels = Vec::with_capacity(self.labels.len() + self.info.len());
-        let kinds = [(LabelKind::Identity, &self.labels), (LabelKind::Info, &self.info)];
-        for (kind, rules) in kinds {
-            for (name, rule) in rules {
-                match rule.read(name, kind, element) {
-                    Ok(label) => labels.extend(label),
-                    Err(reason) => sink.drop_label(name, reason)?,
-                }
+    ) -> Result<(), Sealed> {
+        for (name, rule) in &self.info {
+            match rule.read(name, LabelKind::Info, element) {
+                Ok(label) => labels.extend(label),
+                Err(reason) => sink.drop_label(name, reason)?,
             }
         }
-        Ok(labels)
+        Ok(())
     }
 }
 
@@ -266,8 +273,13 @@ pub(crate) fn find_json<'a>(document: &'a Json, pick: &Pick) -> Option<&'a Json>
 
 /// Which element of its kind it is, for whoever looks for it: `("line", 7)`.
 type Place = (&'static str, u64);
-/// Target and timestamp, where the element brings them.
-type Origin = (Option<String>, Option<i64>);
+
+/// What tells an element apart, where it brings it.
+struct Origin {
+    target: Option<String>,
+    timestamp_ms: Option<i64>,
+    labels: Vec<Label<'static>>,
+}
 
 impl Format {
     /// The word used in YAML.

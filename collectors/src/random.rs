@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::collector::{Collector, Context, Error};
-use crate::datapoint::{DataType, Datapoint, Value};
+use crate::datapoint::{DataType, Datapoint, Key, Value};
 use crate::decode::Problem;
 use crate::sink::Sink;
 
@@ -60,10 +60,15 @@ impl Collector for Random {
     }
 
     fn conflicts(&self) -> Vec<Problem> {
-        if self.min <= self.max {
-            return Vec::new();
+        let mut problems = Vec::new();
+        if let Err(flaw) = Key::new(&self.key) {
+            problems.push(Problem::at(&["key"], flaw.to_string()));
         }
-        vec![Problem::at(&["min"], format!("`min` {} is above `max` {}", self.min, self.max))]
+        if self.min > self.max {
+            let message = format!("`min` {} is above `max` {}", self.min, self.max);
+            problems.push(Problem::at(&["min"], message));
+        }
+        problems
     }
 }
 
@@ -91,6 +96,13 @@ fn unit_interval(bits: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_key_is_a_conflict() {
+        let random = |key: &str| Random { key: key.into(), ..Random::default() };
+        assert_eq!(random("").conflicts().len(), 1);
+        assert_eq!(random("dice").conflicts(), []);
+    }
 
     #[test]
     fn a_seed_gives_the_published_sequence() {

@@ -1,8 +1,10 @@
 //! What foreign programs say, made fit for errors and logs: without secrets, control characters, or end.
 
+use percent_encoding::utf8_percent_encode;
 use zeroize::Zeroizing;
 
 use crate::secret::{REDACTED, Secret};
+use crate::web::ESCAPED;
 
 /// The longest text that is kept of a line; the rest is cut off.
 pub(crate) const TEXT_BYTES: usize = 4096;
@@ -18,16 +20,18 @@ pub(crate) struct Redact {
 }
 
 impl Redact {
-    /// Hides these secrets, and each line of those that have several. One without a value hides nothing.
+    /// Hides these secrets, also as they stand in a URL and in JSON, and each line of those that have several. One
+    /// without a value hides nothing.
     pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
         let mut needles = Vec::new();
         for secret in secrets {
             let shortest = if secret.reference().is_some() { 1 } else { SHORTEST_PLAIN_BYTES };
             let lines = secret.expose().unwrap_or_default().lines().map(str::trim);
             let lines = lines.filter(|line| line.len() >= shortest);
-            needles.extend(lines.map(|line| Zeroizing::new(line.to_owned())));
+            needles.extend(lines.flat_map(forms));
         }
-        needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+        needles.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        needles.dedup();
         Self { needles }
     }
 
@@ -64,6 +68,15 @@ impl Redact {
     }
 }
 
+/// The text as it is, in a URL, in a form, and in JSON.
+fn forms(text: &str) -> [Zeroizing<String>; 4] {
+    let in_url = utf8_percent_encode(text, ESCAPED).to_string();
+    let in_form = in_url.replace("%20", "+");
+    let in_json = serde_json::Value::from(text).to_string();
+    let in_json = in_json[1..in_json.len() - 1].to_owned();
+    [text.to_owned(), in_url, in_form, in_json].map(Zeroizing::new)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +90,14 @@ mod tests {
         let told = redact.text(&long);
         assert!(told.ends_with("xx[redacted]…"), "{told}");
         assert!(!told.contains("hunt"));
+    }
+
+    #[test]
+    fn a_secret_is_hidden_in_each_of_its_forms() {
+        let redact = Redact::new(&[Secret::plain("a b&\"c")]);
+        for form in ["a b&\"c", "a%20b%26%22c", "a+b%26%22c", "a b&\\\"c"] {
+            assert_eq!(redact.text(&format!("<{form}>")), "<[redacted]>");
+        }
     }
 
     #[test]

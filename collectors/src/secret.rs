@@ -1,14 +1,18 @@
 //! Secrets: given in place or by reference, and never printed.
 
+mod tree;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::OnceLock;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, MapAccess, Visitor};
+use serde::de::{self, MapAccess, Unexpected, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
+
+pub(crate) use tree::{SecretMap, SecretTree};
 
 /// What stands in for a secret wherever one would be printed.
 pub const REDACTED: &str = "[redacted]";
@@ -30,6 +34,17 @@ pub enum Reference {
 pub const KINDS: [&str; 4] = ["env", "file", "credential", "ssm"];
 
 impl Reference {
+    /// The reference of a kind as written in YAML; `None`: there is no such kind.
+    fn new(kind: &str, name: String) -> Option<Self> {
+        match kind {
+            "env" => Some(Self::Env(name)),
+            "file" => Some(Self::File(name)),
+            "credential" => Some(Self::Credential(name)),
+            "ssm" => Some(Self::Ssm(name)),
+            _ => None,
+        }
+    }
+
     /// Kind and name as written in YAML.
     pub fn parts(&self) -> (&'static str, &str) {
         match self {
@@ -134,19 +149,33 @@ impl<'de> Deserialize<'de> for Secret {
                 Ok(Secret::plain(text))
             }
 
+            // What was given is no text, and still may be secret: it is not repeated.
+            fn visit_bool<E: de::Error>(self, _: bool) -> Result<Secret, E> {
+                Err(not_in_quotes("a boolean"))
+            }
+
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<Secret, E> {
+                Err(not_in_quotes("a number"))
+            }
+
+            fn visit_u64<E: de::Error>(self, _: u64) -> Result<Secret, E> {
+                Err(not_in_quotes("a number"))
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<Secret, E> {
+                Err(not_in_quotes("a number"))
+            }
+
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
                 let Some((kind, name)) = map.next_entry::<String, String>()? else {
-                    return Err(de::Error::invalid_length(0, &self));
+                    // In the words of a missing field, so that a name that was no text is told once.
+                    return Err(de::Error::missing_field("env"));
                 };
-                let reference = match kind.as_str() {
-                    "env" => Reference::Env(name),
-                    "file" => Reference::File(name),
-                    "credential" => Reference::Credential(name),
-                    "ssm" => Reference::Ssm(name),
-                    other => return Err(de::Error::unknown_field(other, &KINDS)),
+                let Some(reference) = Reference::new(&kind, name) else {
+                    return Err(de::Error::unknown_field(&kind, &KINDS));
                 };
                 if map.next_key::<String>()?.is_some() {
-                    return Err(de::Error::invalid_length(2, &self));
+                    return Err(de::Error::custom("several keys, expected one reference"));
                 }
                 Ok(Secret::by_reference(reference))
             }
@@ -154,6 +183,13 @@ impl<'de> Deserialize<'de> for Secret {
 
         deserializer.deserialize_any(SecretVisitor)
     }
+}
+
+fn not_in_quotes<E: de::Error>(what: &str) -> E {
+    E::invalid_type(
+        Unexpected::Other(what),
+        &"text in quotes, or a reference such as `{env: NAME}`",
+    )
 }
 
 impl JsonSchema for Secret {
@@ -202,6 +238,23 @@ mod tests {
         secret.resolve("v");
         assert_eq!(secret.expose(), Ok("v"));
         assert_eq!(format!("{secret:?}"), "{env: KEY}");
+    }
+
+    #[test]
+    fn a_secret_that_is_no_text_is_not_repeated() {
+        for given in ["12345678", "-12345678", "1234.5678", "true"] {
+            let error = serde_json::from_str::<Secret>(given).expect_err(given).to_string();
+            assert!(error.contains("expected text in quotes"), "{error}");
+            assert!(!error.contains("1234") && !error.contains("true"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_reference_without_a_name_is_one_mistake() {
+        let tree = serde_json::json!({"env": null});
+        let problems = crate::decode::decode::<Secret>(&tree).expect_err("no name");
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(crate::decode::Path(&problems[0].path).to_string(), "env");
     }
 
     #[test]

@@ -22,6 +22,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnecto
 
 pub use certificate::{ProbeError, expiry_ms};
 pub use tls::BadRoots;
+pub(crate) use url::ESCAPED;
 pub use url::{NotAUrl, Url, redact_url};
 
 /// What the program calls itself.
@@ -53,11 +54,16 @@ pub struct Tls {
 /// # Errors
 /// [`BadRoots`] when the file cannot be read or holds no certificate.
 pub fn agent(ca_file: Option<&Path>) -> Result<Agent, BadRoots> {
-    static AGENTS: Mutex<Vec<(Option<PathBuf>, Agent)>> = Mutex::new(Vec::new());
-    let mut agents = AGENTS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, agent)) = agents.iter().find(|(known, _)| known.as_deref() == ca_file) {
-        return Ok(agent.clone());
+    type Agents = Vec<(Option<PathBuf>, Agent)>;
+    static AGENTS: Mutex<Agents> = Mutex::new(Vec::new());
+    let agents = || AGENTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = |agents: &Agents| {
+        agents.iter().find(|(known, _)| known.as_deref() == ca_file).map(|(_, agent)| agent.clone())
+    };
+    if let Some(agent) = known(&agents()) {
+        return Ok(agent);
     }
+    // Not under the lock: a file on a dead server would keep every other request waiting.
     let tls = match ca_file {
         Some(path) => tls::TlsConnector::with_roots_from(path)?,
         None => tls::TlsConnector::default(),
@@ -76,6 +82,11 @@ pub fn agent(ca_file: Option<&Path>) -> Result<Agent, BadRoots> {
         .max_idle_connections_per_host(IDLE_CONNECTIONS)
         .build();
     let agent = Agent::with_parts(config, connector, resolver::CallingThread);
+    let mut agents = agents();
+    // Another thread may have been faster; its connections are there to be shared.
+    if let Some(agent) = known(&agents) {
+        return Ok(agent);
+    }
     agents.push((ca_file.map(Path::to_owned), agent.clone()));
     Ok(agent)
 }
@@ -86,4 +97,32 @@ pub fn agent(ca_file: Option<&Path>) -> Result<Agent, BadRoots> {
 pub fn output_buffer_bytes(longest_line: usize) -> usize {
     // The request line adds a method and a version, a header a colon and a line end.
     OUTPUT_BUFFER_BYTES.max(longest_line.saturating_add(64))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_file_of_authorities_that_does_not_answer_holds_up_nobody_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let fifo = folder.path().join("ca.pem");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+        assert!(made.expect("mkfifo").success());
+        let waiting = thread::spawn({
+            let fifo = fifo.clone();
+            move || agent(Some(&fifo)).is_err()
+        });
+        // Opens when the other thread has opened it too, which then waits for what is never written.
+        let writer = std::fs::OpenOptions::new().write(true).open(&fifo).expect("a reader");
+        let (done, is_done) = mpsc::channel();
+        thread::spawn(move || done.send(agent(None).is_ok()));
+        assert_eq!(is_done.recv_timeout(Duration::from_secs(30)), Ok(true));
+        drop(writer);
+        assert!(waiting.join().expect("no panic"), "an empty file has no authorities");
+    }
 }

@@ -54,6 +54,19 @@ fn every_case_gives_what_it_must() {
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 
+#[test]
+fn every_collector_that_can_has_a_case() {
+    // A server and programs are more than a folder can hold; their tests bring real ones.
+    let without = ["http", "exec"];
+    let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+    let names: Vec<_> = folders(&testdata).iter().map(|path| file_name(path)).collect();
+    for collector in collectors::COLLECTORS {
+        let has_case = names.iter().any(|name| name == collector.name);
+        let can_have_none = without.contains(&collector.name);
+        assert!(has_case != can_have_none, "`{}` in testdata: {has_case}", collector.name);
+    }
+}
+
 /// The folders in `path`, by name.
 fn folders(path: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

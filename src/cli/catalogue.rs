@@ -1,5 +1,7 @@
 //! `collector list` and `collector show`: the catalogue, made from the registries.
 
+mod options;
+
 use std::io::{self, Write};
 
 use collectors::page::Page;
@@ -55,38 +57,9 @@ pub(super) fn show(name: &str) -> io::Result<Status> {
     let mut stdout = io::stdout().lock();
     for (what, page, schema) in found {
         writeln!(stdout, "# {what} `{name}`\n\n{}\n", page.markdown().trim_end())?;
-        writeln!(stdout, "## Options\n\n{}", options(&schema.to_value(), &definitions))?;
+        writeln!(stdout, "## Options\n\n{}", options::table(&schema.to_value(), &definitions))?;
     }
     Ok(Status::Success)
-}
-
-/// A Markdown table of a type's options.
-fn options(schema: &Value, definitions: &Value) -> String {
-    let schema = resolve(schema, definitions);
-    let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
-        return "It has none.".to_owned();
-    };
-    let required: Vec<&str> =
-        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let mut text = String::from("| option | default | what it is |\n|---|---|---|\n");
-    for (name, property) in properties {
-        let default = match property.get("default") {
-            Some(Value::Null) | None if required.contains(&name.as_str()) => "required".to_owned(),
-            Some(Value::Null) | None => "none".to_owned(),
-            Some(default) => format!("`{default}`"),
-        };
-        let described = property.get("description").and_then(Value::as_str);
-        let described = described
-            .or_else(|| resolve(property, definitions).get("description").and_then(Value::as_str));
-        let described = described.unwrap_or_default().split_whitespace().collect::<Vec<_>>();
-        text.push_str(&format!("| `{name}` | {default} | {} |\n", described.join(" ")));
-    }
-    text
-}
-
-fn resolve<'a>(schema: &'a Value, definitions: &'a Value) -> &'a Value {
-    let name = schema.get("$ref").and_then(Value::as_str).and_then(|at| at.rsplit('/').next());
-    name.and_then(|name| definitions.get(name)).unwrap_or(schema)
 }
 
 /// The man page: of the program, and behind it those of its commands, so that one file has everything.

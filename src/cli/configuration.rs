@@ -64,10 +64,10 @@ pub(super) fn print(
     let Some(config) = load(common, environment) else { return Ok(Status::Usage) };
     let hostname = config.agent.hostname.clone().unwrap_or_else(host::fully_qualified_name);
     let daemon_directory = match &config.main.daemon_directory {
-        Some(directory) => config.directory.join(directory),
+        Some(directory) => Some(config.directory.join(directory)),
         None => Store::default_directory(environment, rustix::process::getuid().is_root()),
     };
-    let effective = config.effective(&hostname, &daemon_directory);
+    let effective = config.effective(&hostname, daemon_directory.as_deref());
     let text = serde_yaml::to_string(&effective).map_err(io::Error::other)?;
     stdout.write_all(text.as_bytes())?;
     Ok(Status::Success)

@@ -35,7 +35,7 @@ extra: 1
     let told = finished.stderr();
     for (place, what) in [
         ("2:3", "did you mean `polling_interval`?"),
-        ("4:12", "expected u16"),
+        ("4:12", "expected a whole number from 0 to 65535"),
         ("6:5", "did you mean `file`?"),
         ("10:7", "did you mean `count`?"),
         ("13:12", "`soon` is no duration"),

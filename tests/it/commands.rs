@@ -19,9 +19,50 @@ fn every_sample_works_when_pasted() {
     let outputs = collector::outputs::OUTPUTS.iter().map(|one| (one.name, one.page));
     for (name, page) in collectors.chain(outputs) {
         let sample = page.sample().unwrap_or_else(|| panic!("`{name}` has no sample"));
-        Workspace::new(&sample).run(&["check"]).exit(0);
+        let workspace = Workspace::new(&sample);
+        workspace.run(&["check"]).exit(0);
+        // Of the others' sources, and where outputs go to, only the user has any.
+        if ["system", "exec", "file", "random"].contains(&name) {
+            workspace.run(&["run", "--dry-run", "--once"]).exit(0);
+        }
         let shown = Workspace::empty().command(&["show", name]).finish().exit(0);
         shown.prints(&sample).prints("## Options");
+    }
+}
+
+#[test]
+fn show_lists_the_options_inside_others() {
+    let shown = |name| Workspace::empty().command(&["show", name]).finish().exit(0).stdout();
+    let http = shown("http");
+    for row in [
+        "| `url` | required | What is asked for.",
+        "| `method` | `\"GET\"` | `GET`, or `POST` with `json` or `body`. `GET`: For an answer alone. `POST`:",
+        "| `auth.basic` | one of these | By user and password. |",
+        "| `auth.basic.user` | required | The user. |",
+        "| `auth.basic.password` | none | The password",
+        "| `tls` | as below |",
+        "| `auth.bearer` |",
+        "| `auth.header.name` |",
+        "| `pages.max` | `20` |",
+        "| `mapping.values.*` | none | Where a value is, or a map",
+        "| `mapping.values.*.scale` | none | What it is multiplied by.",
+        "| `mapping.values.*.type` | none | What it means.",
+        "| `mapping.labels.*.text` |",
+        "| `mapping.timestamp.format` |",
+        "| `tls.ca_file` |",
+        "`rfc3339`",
+        "`counter64`",
+        "`certificate`: `http_certificate_expires_days`",
+    ] {
+        assert!(http.contains(row), "no {row:?} in\n{http}");
+    }
+    assert!(!http.contains(".env`"), "{http}");
+    for name in ["file", "exec"] {
+        let shown = shown(name);
+        assert!(
+            shown.contains("`jsonl`: One datapoint") && shown.contains("mapping.values.*.unit"),
+            "{shown}"
+        );
     }
 }
 
@@ -59,10 +100,18 @@ fn the_effective_configuration_redacts_secrets_and_reads_back() {
     http: {url: 'http://x.example/', auth: {bearer: hunter2}, mapping: {values: {a: /a}}}
   - id: by-reference
     http: {url: 'http://x.example/', auth: {bearer: {env: TOKEN}}, mapping: {values: {a: /a}}}
+  - id: posted
+    http:
+      url: http://x.example/
+      method: POST
+      auth: {basic: {user: hunter3}}
+      json: {login: {env: LOGIN}, password: hunter4, limit: 5}
+      mapping: {values: {a: /a}}
 ",
     );
     let shown = workspace.run(&["config", "--effective"]).exit(0).prints("env: TOKEN");
-    assert!(!shown.stdout().contains("hunter2"));
+    let shown = shown.prints("env: LOGIN").prints("limit: 5").prints("password: null");
+    assert!(!shown.stdout().contains("hunter"), "{}", shown.stdout());
     workspace.write("collector.yaml", shown.stdout());
     workspace.run(&["check"]).exit(0);
 }

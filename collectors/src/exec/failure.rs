@@ -27,6 +27,8 @@ pub(super) enum Failure {
     Unwatched(#[source] io::Error),
     #[error("the secret for `{variable}` cannot be used")]
     Secret { variable: String, source: crate::secret::Unresolved },
+    #[error("a secret in `config` cannot be used")]
+    Config(#[source] crate::secret::Unresolved),
     #[error("it failed: {status}")]
     Exit {
         status: ExitStatus,

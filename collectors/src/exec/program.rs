@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{fmt, io};
 
 use rustix::fs::{Access, access};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::failure::Failure;
 use crate::collector::Context;
@@ -19,7 +20,8 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// A program and its arguments.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "Vec<String>", into = "Vec<String>")]
+#[serde(try_from = "Vec<Word>", into = "Vec<String>")]
+#[schemars(with = "Vec<String>")]
 pub(super) struct Program {
     name: String,
     arguments: Vec<String>,
@@ -34,10 +36,36 @@ pub(super) enum NotACommand {
     Nul,
 }
 
-impl TryFrom<Vec<String>> for Program {
+/// A program or an argument.
+struct Word(String);
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WordVisitor;
+
+        impl Visitor<'_> for WordVisitor {
+            type Value = Word;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "text; everyone can see a program's arguments, so a secret belongs in `env`",
+                )
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Word, E> {
+                Ok(Word(text.to_owned()))
+            }
+        }
+
+        deserializer.deserialize_any(WordVisitor)
+    }
+}
+
+impl TryFrom<Vec<Word>> for Program {
     type Error = NotACommand;
 
-    fn try_from(words: Vec<String>) -> Result<Self, NotACommand> {
+    fn try_from(words: Vec<Word>) -> Result<Self, NotACommand> {
+        let words = words.into_iter().map(|Word(word)| word).collect::<Vec<_>>();
         if words.iter().any(|word| word.contains('\0')) {
             return Err(NotACommand::Nul);
         }

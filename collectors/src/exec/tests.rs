@@ -425,10 +425,42 @@ fn what_cannot_work_is_a_conflict_and_what_cannot_be_is_told_at_its_place() {
         let problem = &problems[0];
         format!("{}: {}", crate::decode::Path(&problem.path), problem.message)
     };
-    assert!(problem(json!({"command": ["sleep", 5]})).starts_with("command[1]: invalid type"));
+    assert!(problem(json!({"command": ["sleep", 5]})).starts_with("command[1]: wrong type"));
     assert!(problem(json!({"command": []})).starts_with("command: there is no program"));
     let odd = json!({"command": ["x"], "env": {"A=B": "x"}});
     assert!(problem(odd.clone()).contains("`A=B` cannot name a variable"), "{}", problem(odd));
+}
+
+#[test]
+fn secrets_in_config_reach_the_program_and_are_not_told() {
+    let exec: Exec = decode(&json!({
+        "command": ["sh", "-c", "cat >&2; exit 1"],
+        "config": {"password": "hunter2", "dsn": {"env": "DSN"}, "limit": 7},
+    }))
+    .expect("options");
+    exec.secrets()[1].resolve("x");
+    let sink = Sink::new("host".into(), Vec::new(), 0);
+    let context = context(Path::new("/"), A_MINUTE);
+    let mut error: &dyn std::error::Error = &exec.collect(&context, &sink).expect_err("it failed");
+    let mut told = error.to_string();
+    while let Some(cause) = error.source() {
+        told.push_str(&cause.to_string());
+        error = cause;
+    }
+    let config = r#""config":{"password":"[redacted]","dsn":"[redacted]","limit":7}"#;
+    assert!(told.contains(config), "{told}");
+    let effective = serde_json::to_value(&exec).expect("json");
+    let shown = json!({"password": "[redacted]", "dsn": {"env": "DSN"}, "limit": 7});
+    assert_eq!(effective["config"], shown);
+}
+
+#[test]
+fn a_secret_is_no_argument() {
+    let problems =
+        decode::<Exec>(&json!({"command": ["x", {"env": "PW"}]})).expect_err("a mistake");
+    assert_eq!(crate::decode::Path(&problems[0].path).to_string(), "command[1]");
+    let hint = problems[0].hint.as_deref().unwrap_or_default();
+    assert!(hint.contains("so a secret belongs in `env`"), "{hint}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use ureq::http::{HeaderMap, header};
 use super::failure::Failure;
 use super::link;
 use crate::mapping::{self, Json, Pick};
+use crate::redact::Redact;
 use crate::web::Url;
 
 /// How much of an answer is shown in an error.
@@ -24,11 +25,10 @@ impl Answer {
         mapping::parse_json(&self.body)
     }
 
-    /// How the answer begins, on one line.
-    pub(super) fn beginning(&self) -> String {
-        let text = String::from_utf8_lossy(&self.body);
-        let words = text.split(|c: char| c.is_whitespace() || c.is_control());
-        words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+    /// How the answer begins, on one line, without the secrets that were sent: some services repeat them.
+    pub(super) fn beginning(&self, redact: &Redact) -> String {
+        let text = String::from_utf8_lossy(&self.body).replace(['\r', '\n'], " ");
+        redact.text(&text).split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// The next page as its `Link` header has it.

@@ -14,9 +14,6 @@ use crate::bounded;
 use crate::collector::Error;
 use crate::web::{self, Url};
 
-/// How much is read of an answer that is only shown.
-const SHOWN_BYTES: u64 = 4096;
-
 /// All that a request and its redirects are bound by.
 pub(super) struct Exchange<'a> {
     pub(super) agent: &'a Agent,
@@ -44,9 +41,11 @@ impl Exchange<'_> {
         let mut method = self.request.method;
         let time = self.left();
         for _ in 0..=self.redirects {
-            let response = self
-                .send(&url, method, url.has_origin_of(self.home))
-                .map_err(|failure| failure.at(&url))?;
+            let is_home = url.has_origin_of(self.home);
+            if method == Method::Post && !is_home {
+                return Err(Failure::PostElsewhere.at(&url));
+            }
+            let response = self.send(&url, method, is_home).map_err(|failure| failure.at(&url))?;
             let status = response.status().as_u16();
             let is_wanted = (self.expects)(status);
             let location = response.headers().get(header::LOCATION);
@@ -137,14 +136,15 @@ impl Exchange<'_> {
     fn read(&self, body: Body, is_wanted: bool, time: Duration) -> Result<Vec<u8>, Failure> {
         let reader = body.into_reader();
         if is_wanted {
-            return bounded::read(reader, self.max_bytes).map_err(|error| match error {
-                bounded::Error::TooLong(most) => Failure::TooLong(most),
+            let read = bounded::read(reader, self.max_bytes, "`max_bytes`");
+            return read.map_err(|error| match error {
+                bounded::Error::TooLong { max_bytes, .. } => Failure::TooLong(max_bytes),
                 bounded::Error::Io(error) => Failure::of_answer(error, time),
             });
         }
         let mut shown = Vec::new();
         // The status is the news; its text may be cut.
-        reader.take(SHOWN_BYTES).read_to_end(&mut shown).ok();
+        reader.take(self.request.redact.bytes_needed() as u64).read_to_end(&mut shown).ok();
         Ok(shown)
     }
 }

@@ -29,6 +29,10 @@ pub(super) enum Failure {
     TooManyRedirects(u32),
     #[error("the service points to an address that cannot be used")]
     BadAddress(#[source] NotAUrl),
+    #[error("what is posted is for the host of `url` alone, and was not sent here")]
+    PostElsewhere,
+    #[error("there are more than {0} pages (`pages.max`)")]
+    MorePages(u32),
     #[error("the next page is on another host, `{0}`")]
     PageElsewhere(String),
     #[error("the next page is one that was there before")]

@@ -1,6 +1,7 @@
 //! The value types among the options of `http`.
 
 use std::borrow::Cow;
+use std::iter;
 use std::num::NonZeroU32;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -42,9 +43,9 @@ pub(super) enum Auth {
     Basic {
         /// The user.
         user: Secret,
-        /// The password.
-        #[serde(default = "nothing")]
-        password: Secret,
+        /// The password; without it, it is empty.
+        #[serde(default)]
+        password: Option<Secret>,
     },
     /// By a token in the `Authorization` header.
     Bearer(Secret),
@@ -57,14 +58,10 @@ pub(super) enum Auth {
     },
 }
 
-fn nothing() -> Secret {
-    Secret::plain("")
-}
-
 impl Auth {
     pub(super) fn secrets(&self) -> Vec<&Secret> {
         match self {
-            Self::Basic { user, password } => vec![user, password],
+            Self::Basic { user, password } => iter::once(user).chain(password).collect(),
             Self::Bearer(token) => vec![token],
             Self::Header { value, .. } => vec![value],
         }

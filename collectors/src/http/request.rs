@@ -4,13 +4,12 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ureq::http::{HeaderMap, HeaderValue, header};
 
+use super::Http;
 use super::failure::Failure;
 use super::options::{Auth, Method};
-use super::{Http, options};
-use crate::secret::REDACTED;
-
-/// Shorter ones are no secrets, and striking them out would leave no answer readable.
-const SHORTEST_SECRET: usize = 4;
+use crate::collector::Collector;
+use crate::redact::Redact;
+use crate::secret::Secret;
 
 /// A request without its URL, all secrets in place. It has no `Debug`.
 pub(super) struct Request {
@@ -19,7 +18,8 @@ pub(super) struct Request {
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
     pub(super) content_type: Option<&'static str>,
-    secrets: Vec<String>,
+    /// Hides what is sent.
+    pub(super) redact: Redact,
 }
 
 impl Request {
@@ -31,7 +31,8 @@ impl Request {
         match &http.auth {
             None => {}
             Some(Auth::Basic { user, password }) => {
-                let pair = format!("{}:{}", user.expose()?, password.expose()?);
+                let password = password.as_ref().map_or(Ok(""), Secret::expose)?;
+                let pair = format!("{}:{password}", user.expose()?);
                 let value = format!("Basic {}", BASE64_STANDARD.encode(pair));
                 insert(&mut headers, &header::AUTHORIZATION, &value)?;
             }
@@ -44,13 +45,13 @@ impl Request {
             }
         }
         let (body, content_type) = match (&http.json, &http.body) {
-            (Some(json), _) => (json.to_string(), Some("application/json")),
+            (Some(json), _) => (json.expose()?.to_string(), Some("application/json")),
             (None, Some(body)) => (body.expose()?.to_owned(), Some("text/plain; charset=utf-8")),
             (None, None) => (String::new(), None),
         };
         Ok(Self {
             method: http.method,
-            secrets: secrets(http, &headers)?,
+            redact: redact(http, &headers),
             headers,
             body: body.into_bytes(),
             content_type,
@@ -63,15 +64,6 @@ impl Request {
             name.as_str().len() + value.len()
         };
         self.headers.iter().map(header).fold(uri_length, usize::max)
-    }
-
-    /// The text without the secrets that were sent: some services repeat them.
-    pub(super) fn scrub(&self, text: &str) -> String {
-        let mut scrubbed = text.to_owned();
-        for secret in &self.secrets {
-            scrubbed = scrubbed.replace(secret.as_str(), REDACTED);
-        }
-        scrubbed
     }
 }
 
@@ -86,18 +78,13 @@ fn insert(
     Ok(())
 }
 
-/// Every text that must not be shown, the longest first so that no end of one stays.
-fn secrets(http: &Http, headers: &HeaderMap) -> Result<Vec<String>, Failure> {
-    let mut secrets = Vec::new();
-    let given = http.headers.values().chain(http.auth.iter().flat_map(Auth::secrets));
-    for secret in given.chain(http.query.values().map(options::Parameter::secret)) {
-        secrets.push(secret.expose()?.to_owned());
-    }
-    for value in headers.values().filter_map(|value| value.to_str().ok()) {
-        secrets.push(value.to_owned());
-        secrets.extend(value.split_once(' ').map(|(_, credentials)| credentials.to_owned()));
-    }
-    secrets.retain(|secret| secret.len() >= SHORTEST_SECRET);
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    Ok(secrets)
+/// Everything that an answer may repeat and no error may show, also in the form in which it was sent.
+fn redact(http: &Http, headers: &HeaderMap) -> Redact {
+    let sent: Vec<_> = headers.values().filter_map(|value| value.to_str().ok()).collect();
+    let credentials = sent.iter().filter_map(|value| Some(value.split_once(' ')?.1));
+    let query = http.url.uri().query().unwrap_or_default().split('&');
+    let query = query.filter_map(|parameter| Some(parameter.split_once('=')?.1));
+    let others: Vec<_> =
+        sent.iter().copied().chain(credentials).chain(query).map(Secret::plain).collect();
+    Redact::new(http.secrets().into_iter().chain(&others))
 }

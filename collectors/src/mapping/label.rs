@@ -59,11 +59,10 @@ impl LabelRule {
             Self::Text(text) => return make(name, kind, text).map(Some),
             Self::From { from, optional } => (from, *optional),
         };
-        match text_of(element, from) {
-            Ok(text) => make(name, kind, &text).map(Some),
-            Err(_) if optional => Ok(None),
-            Err(reason) => Err(reason),
+        if let (true, Err(NotFound::Missing(_))) = (optional, element.find(from)) {
+            return Ok(None);
         }
+        make(name, kind, &text_of(element, from)?).map(Some)
     }
 }
 

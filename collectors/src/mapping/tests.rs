@@ -133,6 +133,24 @@ fn without_its_target_or_time_an_element_gives_nothing() {
 }
 
 #[test]
+fn without_a_label_that_tells_it_apart_an_element_gives_nothing() {
+    let collected = apply(
+        json!({"each": "", "labels": {"disk": "/d", "part": {"from": "/p", "optional": true}},
+               "info": {"model": "/m"}, "values": {"free": "/f", "used": {"from": "/u", "optional": true}}}),
+        Format::Json,
+        r#"[{"d": "sda", "f": 1}, {"f": 2, "u": 3}, {"d": {}, "f": 4}, {"d": "sdb", "p": [], "f": 5}]"#,
+    );
+    assert_eq!(told(&collected.batch), ["job free 1 int - [disk=sda] 5"]);
+    let refused = refused(&collected);
+    assert_eq!(refused.len(), 4, "{refused:#?}");
+    assert_eq!(refused[0], "free: label `disk`: there is no `/d` (element 1)");
+    assert_eq!(refused[1], "used: label `disk`: there is no `/d` (element 1)");
+    assert!(refused[2].starts_with("free: label `disk`: `/d`: "), "{}", refused[2]);
+    assert!(refused[3].starts_with("free: label `part`: `/p`: "), "{}", refused[3]);
+    assert_eq!(collected.labels_dropped, 1);
+}
+
+#[test]
 fn each_row_of_csv_gives_datapoints() {
     let collected = apply(
         json!({"delimiter": ";", "target": "host", "labels": {"disk": "disk"}, "values": {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
 use x509_cert::der::Decode;
@@ -33,8 +33,8 @@ pub enum ProbeError {
 
 /// When the certificate of the server behind `url` expires, in milliseconds since 1970.
 ///
-/// The handshake trusts any certificate, since an expired one is just what is looked for; nothing but the
-/// handshake is sent on the connection.
+/// The handshake trusts any certificate, whoever issued it and until when, since an expired one is just what is looked
+/// for; the server must have its key. Nothing but the handshake is sent on the connection.
 ///
 /// # Errors
 /// [`ProbeError`] when no certificate was seen by `deadline`.
@@ -107,7 +107,7 @@ impl Write for Bounded {
     }
 }
 
-/// Looks at the server's certificate and lets every one pass.
+/// Looks at the server's certificate and lets every one pass whose key the server has.
 #[derive(Debug)]
 struct Witness {
     provider: Arc<CryptoProvider>,
@@ -130,20 +130,22 @@ impl ServerCertVerifier for Witness {
 
     fn verify_tls12_signature(
         &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
     }
 
     fn verify_tls13_signature(
         &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -16,6 +16,11 @@ use ureq::unversioned::transport::{
     TransportAdapter,
 };
 
+use crate::bounded;
+
+/// Many times as much as all the authorities take that a system knows.
+const ROOTS_MAX_BYTES: u64 = 16 * 1024 * 1024;
+
 /// A file of certificate authorities that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("certificate authorities in `{}`", path.display())]
@@ -27,7 +32,7 @@ pub struct BadRoots {
 #[derive(Debug, thiserror::Error)]
 enum RootsFlaw {
     #[error("the file cannot be read")]
-    Io(#[source] std::io::Error),
+    Unreadable(#[source] bounded::Error),
     #[error("the file is not PEM")]
     Pem(#[source] rustls::pki_types::pem::Error),
     #[error("a certificate cannot be used as an authority")]
@@ -82,7 +87,9 @@ pub(super) fn server_name(host: &str) -> Option<ServerName<'static>> {
 }
 
 fn read_roots(path: &Path) -> Result<RootCertStore, RootsFlaw> {
-    let text = std::fs::read(path).map_err(RootsFlaw::Io)?;
+    let file = std::fs::File::open(path).map_err(|error| RootsFlaw::Unreadable(error.into()))?;
+    let text = bounded::read(file, ROOTS_MAX_BYTES, "the most for a file of authorities");
+    let text = text.map_err(RootsFlaw::Unreadable)?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&text) {
         let certificate = certificate.map_err(RootsFlaw::Pem)?;

@@ -8,6 +8,7 @@ use std::thread;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use serde_json::json;
 
 use super::server::{Server, answer, serve_tls};
@@ -28,17 +29,44 @@ fn tls_server(until_year: i32, folder: &Path) -> Server {
     let issuer = Issuer::new(authority, authority_key);
     let certificate = leaf.signed_by(&key, &issuer).expect("signed");
 
-    let provider = rustls::crypto::ring::default_provider();
-    let config = ServerConfig::builder_with_provider(provider.into())
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
+    let config = server_config()
         .with_single_cert(
             vec![certificate.der().clone()],
             PrivateKeyDer::Pkcs8(key.serialize_der().into()),
         )
         .expect("a certificate");
     serve_tls(config, |_, wire| wire.write_all(&answer("200 OK", "", r#"{"v": 1}"#)))
+}
+
+fn server_config() -> rustls::ConfigBuilder<ServerConfig, rustls::server::WantsServerCert> {
+    let provider = rustls::crypto::ring::default_provider();
+    ServerConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+}
+
+/// A server that shows a certificate whose key it has not.
+fn tls_impostor() -> Server {
+    let [key, other] = [(); 2].map(|()| KeyPair::generate().expect("a key"));
+    let leaf = CertificateParams::new(vec!["localhost".into()]).expect("parameters");
+    let certificate = leaf.self_signed(&key).expect("signed").der().clone();
+    let other = PrivateKeyDer::Pkcs8(other.serialize_der().into());
+    let other = rustls::crypto::ring::sign::any_supported_type(&other).expect("a key");
+    let shown = CertifiedKey::new(vec![certificate], other);
+    let config = server_config().with_cert_resolver(Arc::new(SingleCertAndKey::from(shown)));
+    serve_tls(config, |_, wire| wire.write_all(&answer("200 OK", "", "1")))
+}
+
+#[test]
+fn a_certificate_whose_key_the_server_has_not_is_no_datapoint() {
+    let server = tls_impostor();
+    let url = format!("https://localhost:{}/", server.port);
+    let (result, collected) =
+        collect_in(Path::new("/"), &json!({"url": url, "probe": ["certificate"]}));
+    let error = chain(&result.expect_err("a wrong signature"));
+    assert!(error.contains("BadSignature"), "{error}");
+    assert!(collected.batch.is_empty());
 }
 
 fn options(server: &Server) -> serde_json::Value {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::outputs::{Body, Output, Receipt, Surroundings};
 use crate::payload::Payload;
 use crate::report::{OutputReport, chain};
+use crate::runner::Prepare;
 use crate::store::spool::{Entry, Spool};
 
 /// How long past the deadline an output's thread is waited for: its own timeouts end it before.
@@ -29,8 +30,8 @@ pub struct Consignment {
     pub payload: Payload,
     /// Where its bodies wait; `None` when nothing can be kept.
     pub spool: Option<Spool>,
-    /// A reason why nothing can be sent now.
-    pub unready: Option<String>,
+    /// What must be done before anything can be sent; an error keeps all where it is.
+    pub prepare: Option<Prepare>,
 }
 
 /// Delivers every consignment and reports in their order, at the deadline at the latest.
@@ -97,10 +98,9 @@ impl<'a> Delivery<'a> {
     ) {
         let in_memory = self.spool_payload(run);
         tell(self.unanswered(in_memory.is_some()));
-        let mut is_open = self.consignment.unready.is_none();
-        if let Some(reason) = &self.consignment.unready {
-            self.report.note = Some(reason.clone());
-        }
+        let prepared = self.consignment.prepare.as_ref().map_or(Ok(()), |prepare| prepare());
+        let mut is_open = prepared.is_ok();
+        self.report.note = prepared.err();
         if let Some(spool) = &self.consignment.spool {
             match spool.entries() {
                 Ok(entries) => {

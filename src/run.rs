@@ -27,8 +27,9 @@ use crate::store::{Store, fallback_agent_id};
 /// The variables that a job's child process may see.
 const CHILD_VARIABLES: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 
-/// How long the reason of a failure may be, in characters: it may quote what the source said.
-const NOTE_CAP: usize = 2000;
+/// How many lines the reason of a failure may have, and how many characters each.
+const NOTE_LINES: usize = 20;
+const NOTE_LINE_CAP: usize = 1000;
 
 /// Collects and delivers. When it is told to stop, it delivers what there is.
 pub fn run(
@@ -355,7 +356,7 @@ fn take(id: &str, kind: &str, outcome: Outcome) -> (JobReport, Batch) {
         total => format!("{first} (and {} more errors)", total - 1),
     });
     let parts: Vec<String> = note.into_iter().chain(reported).collect();
-    let note = (!parts.is_empty()).then(|| clean(&parts.join("; "), NOTE_CAP));
+    let note = (!parts.is_empty()).then(|| shown(&parts.join("; ")));
     for (level, line) in &collected.log {
         log::log!(target: "job", log_level(*level), "{id}: {line}");
     }
@@ -375,8 +376,13 @@ fn take(id: &str, kind: &str, outcome: Outcome) -> (JobReport, Batch) {
     (report, collected.batch)
 }
 
-fn log_level(level: collectors::sink::Level) -> log::Level {
-    use collectors::sink::{Level, clean};
+/// A reason that may quote what the source said, over several lines.
+fn shown(note: &str) -> String {
+    let lines = note.lines().take(NOTE_LINES).map(|line| clean(line, NOTE_LINE_CAP));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn log_level(level: Level) -> log::Level {
     match level {
         Level::Error => log::Level::Error,
         Level::Warn => log::Level::Warn,

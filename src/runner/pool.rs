@@ -34,7 +34,7 @@ enum Message {
     },
     Ended {
         index: usize,
-        outcome: Outcome,
+        outcome: Box<Outcome>,
     },
     /// A thread that was stuck is free, and gone.
     Freed,
@@ -178,7 +178,7 @@ impl Supervisor {
                 if let Some(times) = self.started[index] {
                     self.running.remove(&(times.fence, index));
                 }
-                self.close(index, outcome, watch);
+                self.close(index, *outcome, watch);
             }
             Message::Freed => {
                 self.stuck -= 1;
@@ -287,7 +287,8 @@ fn work(shared: &Shared, sender: &Sender<Message>) {
         let duration = began.elapsed();
         let message = match task.sink.seal() {
             Some(collected) => {
-                Message::Ended { index, outcome: Outcome { ending, collected, duration } }
+                let outcome = Box::new(Outcome { ending, collected, duration });
+                Message::Ended { index, outcome }
             }
             None => Message::Freed,
         };

@@ -126,6 +126,7 @@ impl Supervisor {
     fn hire(&mut self) {
         let most_stuck = STUCK_PER_WORKER * self.wanted + STUCK_ANYWAY;
         while self.working < self.wanted
+            && !self.is_stopped
             && self.stuck <= most_stuck
             && self.shared.next.load(Ordering::Relaxed) < self.shared.tasks.len()
             && Instant::now() < self.shared.deadline
@@ -256,11 +257,13 @@ impl Supervisor {
                 self.give_up(index, collected, watch);
             }
         }
-        // Those that were sealed by their worker just now: it tells of them next.
+        // Those that were sealed by their worker just now: it tells of them next. Nothing else matters any more.
         while self.open > 0
             && let Ok(message) = receiver.recv()
         {
-            self.handle(message, watch);
+            if let Message::Ended { index, outcome } = message {
+                self.close(index, *outcome, watch);
+            }
         }
         self.outcomes.into_iter().flatten().collect()
     }
@@ -451,6 +454,22 @@ mod tests {
         assert!(ended.iter().all(|&times| times == 1));
         assert!(outcomes.iter().all(|outcome| outcome.collected.batch.len() == 1));
         assert!(outcomes[300..].iter().all(|outcome| outcome.ending == Ending::Done));
+    }
+
+    #[test]
+    fn jobs_that_end_as_the_run_does_have_one_outcome_each() {
+        for _ in 0..5 {
+            let jobs = (0..200).map(|number| {
+                let time = Duration::from_millis(50) + Duration::from_micros(100 * number);
+                task(Behaviour::Takes(time), LONG)
+            });
+            let outcomes = run(jobs.collect(), limits(200, Duration::from_millis(60)), &mut |_| {});
+            let kept = |o: &Outcome| match o.ending {
+                Ending::NotStarted(_) => true,
+                _ => o.collected.batch.len() == 1,
+            };
+            assert!(outcomes.len() == 200 && outcomes.iter().all(kept));
+        }
     }
 
     #[test]

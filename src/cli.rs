@@ -7,8 +7,10 @@ mod configuration;
 mod data;
 mod progress;
 mod run;
+mod signals;
 
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -33,12 +35,19 @@ pub fn main() -> ExitCode {
     start_log(&arguments.common);
     crate::runner::quiet_job_panics();
     let environment = |name: &str| std::env::var_os(name);
-    let status = match dispatch(&arguments, &environment) {
-        Ok(status) => status,
+    // Nothing is used any more that a panic may have left half done.
+    let result = catch_unwind(AssertUnwindSafe(|| dispatch(&arguments, &environment)));
+    let status = match result {
+        Ok(Ok(status)) => status,
         // Whoever read our output has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Status::Success,
-        Err(error) => {
+        Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => Status::Success,
+        Ok(Err(error)) => {
             say(format_args!("error: {error}"));
+            Status::Bug
+        }
+        // The panic hook has said what and where.
+        Err(_) => {
+            say(format_args!("error: {}", Status::Bug.meaning()));
             Status::Bug
         }
     };

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::outputs::{Body, Output, Receipt, Surroundings};
 use crate::payload::Payload;
 use crate::report::{OutputReport, chain, printable};
-use crate::runner;
+use crate::runner::{self, Prepare};
 use crate::store::spool::{Entry, Listing, Spool};
 
 /// How long past the deadline an output's thread is waited for: its own timeouts end it before.
@@ -33,10 +33,10 @@ pub struct Consignment {
     pub payload: Payload,
     /// Where its bodies wait; `None` when nothing can be kept.
     pub spool: Option<Spool>,
-    /// A reason why nothing can be sent now.
-    pub unready: Option<String>,
     /// A reason why no body can be made either, so that this run's datapoints are lost to it.
     pub unencodable: Option<String>,
+    /// What must be done before anything can be sent; an error keeps all where it is.
+    pub prepare: Option<Prepare>,
 }
 
 /// Delivers every consignment and reports in their order, at the deadline at the latest.
@@ -156,9 +156,13 @@ impl<'a> Delivery<'a> {
 
     /// Whether anything can be sent to the output now.
     fn is_ready(&mut self) -> bool {
-        let Consignment { unready, unencodable, spool, .. } = self.consignment;
-        if let Some(reason) = unready.as_ref().or(unencodable.as_ref()) {
+        let Consignment { unencodable, prepare, spool, .. } = self.consignment;
+        if let Some(reason) = unencodable {
             self.note(reason);
+            return false;
+        }
+        if let Some(Err(reason)) = prepare.as_ref().map(|prepare| prepare()) {
+            self.note(&reason);
             return false;
         }
         if let Some(until) = spool.as_ref().and_then(Spool::paused_until) {

@@ -96,10 +96,11 @@ impl Payload {
         self.len() == 0
     }
 
-    /// The same run with the jobs that `wanted` names, for an output that not every job feeds.
+    /// The same run with the batches whose place `wanted` names, for an output that not every job feeds.
     #[must_use]
-    pub fn only(&self, wanted: impl Fn(&str) -> bool) -> Self {
-        let chosen = self.batches.iter().filter(|job| wanted(&job.job));
+    pub fn only(&self, wanted: impl Fn(usize) -> bool) -> Self {
+        let chosen = self.batches.iter().enumerate().filter(|(place, _)| wanted(*place));
+        let chosen = chosen.map(|(_, job)| job);
         Self {
             agent: self.agent.clone(),
             timestamp_ms: self.timestamp_ms,

@@ -6,6 +6,7 @@ pub mod status;
 pub mod table;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -14,6 +15,9 @@ pub use status::Status;
 
 use crate::payload::{Encoded, Refused};
 use crate::runner::Ending;
+
+/// How many reasons of refusals a line names; the report has more.
+const REASONS_SHOWN: usize = 3;
 
 /// One run.
 #[derive(Debug, Serialize)]
@@ -107,9 +111,9 @@ impl From<&Ending> for JobResult {
             Ending::Done => Self::Ok,
             Ending::Absent(_) => Self::Absent,
             Ending::Failed(_) => Self::Failed,
-            Ending::Late(_) => Self::Late,
+            Ending::Late(..) => Self::Late,
             Ending::Panicked(_) => Self::Panicked,
-            Ending::NotStarted => Self::NotStarted,
+            Ending::NotStarted(_) => Self::NotStarted,
         }
     }
 }
@@ -158,16 +162,37 @@ impl Report {
 
     /// One line for each thing that went wrong, naming job or output, and cause.
     pub fn failures(&self) -> Vec<String> {
-        let jobs = self.jobs.iter().filter(|job| !job.result.is_success()).map(|job| {
-            let note = job.note.as_deref().unwrap_or_default();
-            format!("job `{}` {}: {note}", job.job, job.result.as_str())
-        });
-        let refused = self.jobs.iter().filter(|job| job.refused > 0).map(|job| {
-            let first = job.refusals.join("; ");
-            format!("job `{}`: {} datapoints refused: {first}", job.job, job.refused)
-        });
+        let jobs = self.jobs.iter().filter_map(JobReport::failure);
         let outputs = self.outputs.iter().flat_map(OutputReport::failures);
-        jobs.chain(refused).chain(outputs).collect()
+        jobs.chain(outputs).collect()
+    }
+}
+
+impl JobReport {
+    /// What went wrong, on one line.
+    fn failure(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        if !self.result.is_success() {
+            let note = self.note.as_deref().unwrap_or_default();
+            parts.push(format!("{}: {note}", self.result.as_str()));
+        }
+        if self.refused > 0 {
+            parts.push(format!("{} datapoints refused: {}", self.refused, self.reasons()));
+        }
+        (!parts.is_empty()).then(|| format!("job `{}` {}", self.job, parts.join("; ")))
+    }
+
+    /// The first different reasons of refusals, each with what was refused first for it.
+    fn reasons(&self) -> String {
+        let mut seen = HashSet::new();
+        let mut shown = Vec::new();
+        for refusal in &self.refusals {
+            let reason = refusal.split_once("`: ").map_or(refusal.as_str(), |(_, reason)| reason);
+            if shown.len() < REASONS_SHOWN && seen.insert(reason) {
+                shown.push(refusal.as_str());
+            }
+        }
+        shown.join("; ")
     }
 }
 
@@ -221,14 +246,16 @@ impl OutputReport {
     }
 }
 
-/// The exit status of a run with these jobs and outputs: the gravest of all.
-pub fn status(jobs: &[JobReport], outputs: &[OutputReport]) -> Status {
+/// The exit status of a run with these jobs and outputs, and so many datapoints that no output was to have: the
+/// gravest of all.
+pub fn status(jobs: &[JobReport], outputs: &[OutputReport], unwanted: u64) -> Status {
+    let unwanted = if unwanted > 0 { Status::Lost } else { Status::Success };
     let jobs = jobs.iter().map(|job| match job {
         job if job.refused > 0 => Status::Lost,
         job if job.result.is_success() => Status::Success,
         _ => Status::JobFailed,
     });
-    jobs.chain(outputs.iter().map(OutputReport::status)).max().unwrap_or(Status::Success)
+    jobs.chain(outputs.iter().map(OutputReport::status)).max().unwrap_or(unwanted).max(unwanted)
 }
 
 /// An error and its causes on one line, each cause once.
@@ -270,16 +297,40 @@ mod tests {
     fn the_gravest_status_wins() {
         let waiting = OutputReport { waiting_bodies: 1, ..OutputReport::default() };
         let lost = OutputReport { refused: 1, ..OutputReport::default() };
-        assert_eq!(status(&[], &[]), Status::Success);
-        assert_eq!(status(&[], std::slice::from_ref(&waiting)), Status::Waiting);
-        assert_eq!(status(&[], &[waiting, lost]), Status::Lost);
+        assert_eq!(status(&[], &[], 0), Status::Success);
+        assert_eq!(status(&[], std::slice::from_ref(&waiting), 0), Status::Waiting);
+        assert_eq!(status(&[], &[waiting, lost], 0), Status::Lost);
         let unread = OutputReport { faults: vec!["`x`".into()], ..OutputReport::default() };
         assert_eq!(unread.failures(), ["output ``: `x`"]);
-        assert_eq!(status(&[], &[unread]), Status::Waiting);
+        assert_eq!(status(&[], &[unread], 0), Status::Waiting);
+    }
+
+    #[test]
+    fn what_no_output_was_to_have_is_lost() {
+        assert_eq!(status(&[], &[], 1), Status::Lost);
     }
 
     #[test]
     fn control_characters_of_others_do_nothing() {
         assert_eq!(printable("a\x1b[2J\nb"), "a\\u{1b}[2J\\nb");
+    }
+
+    #[test]
+    fn a_job_that_failed_and_had_refusals_is_one_line_with_each_reason_once() {
+        let refusals = ["`a`: empty", "`b`: empty", "`c`: too long"].map(str::to_owned).to_vec();
+        let job = JobReport {
+            job: "j".into(),
+            collector: "exec".into(),
+            result: JobResult::Failed,
+            datapoints: 0,
+            refused: 9,
+            refusals,
+            labels_dropped: 0,
+            duration: Duration::ZERO,
+            note: Some("status 1".into()),
+            log: Vec::new(),
+        };
+        let line = "job `j` failed: status 1; 9 datapoints refused: `a`: empty; `c`: too long";
+        assert_eq!(job.failure().as_deref(), Some(line));
     }
 }

@@ -2,20 +2,25 @@
 //!
 //! There is no `Result`: once a plan exists, everything that goes wrong is reported, not thrown.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use collectors::{Context, Sink};
+use collectors::batch::Batch;
+use collectors::secret::Secret;
+use collectors::sink::{Level, clean};
+use collectors::{Collector, Context, Sink};
 
 use crate::config::{Config, Environment};
 use crate::delivery::{self, Consignment};
-use crate::outputs::Surroundings;
+use crate::outputs::{Output, Surroundings};
 use crate::payload::{Agent, JobBatch, Payload};
 use crate::plan::{Plan, PlannedJob, PlannedOutput};
-use crate::report::{self, JobReport, JobResult, OutputReport, Report, chain, metrics};
-use crate::runner::{self, Ending, Event, Limits, Outcome, Task};
+use crate::report::{self, JobReport, JobResult, OutputReport, Report, chain, metrics, table};
+use crate::runner::{self, Ending, Event, Limits, Outcome, Prepare, Stop, Task};
 use crate::secrets;
 use crate::store::lock::{Lock, NotLocked};
 use crate::store::{self, Store, fallback_agent_id};
@@ -23,40 +28,57 @@ use crate::store::{self, Store, fallback_agent_id};
 /// The variables that a job's child process may see.
 const CHILD_VARIABLES: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 
-/// Collects and delivers.
-pub fn run(plan: Plan, environment: Environment<'_>, watch: &mut dyn FnMut(Event)) -> Report {
-    let collected = collect(plan, environment, watch, Keep::Lasting);
+/// How many lines the reason of a failure may have, and how many characters each.
+const NOTE_LINES: usize = 20;
+const NOTE_LINE_CAP: usize = 1000;
+
+/// Collects and delivers. When it is told to stop, it delivers what there is.
+pub fn run(
+    plan: Plan,
+    environment: Environment<'_>,
+    stop: &Stop,
+    watch: &mut dyn FnMut(Event),
+) -> Report {
+    let collected = collect(plan, environment, stop, watch, Keep::Lasting);
+    log::debug!("collected after {}", table::short(collected.started.elapsed()));
     let consignments = collected.outputs.iter().map(|output| Consignment {
         id: output.id.clone(),
         kind: output.kind,
         output: Arc::clone(&output.output),
         payload: collected.payload_for(output),
         spool: collected.store.as_ref().map(|store| store.spool(&output.id, output.kind)),
-        unready: unready(&output.output.secrets(), environment, &collected.surroundings),
         unencodable: collected.anonymous.clone().filter(|_| output.output.names_agent()),
+        prepare: prepare_output(output, environment, &collected.surroundings),
     });
     let outputs = delivery::deliver(
         consignments.collect(),
         &collected.run,
         &collected.surroundings,
-        collected.deadline,
+        collected.limits.deadline,
     );
     collected.report(outputs)
 }
 
 /// Collects and writes what would be delivered: for each output method, URL, headers and the exact body. Sends
-/// nothing and saves nothing.
-///
-/// # Errors
-/// Those of `to`.
+/// nothing and saves nothing. The report is whole even when `to` takes no more.
 pub fn rehearse(
     plan: Plan,
     environment: Environment<'_>,
+    stop: &Stop,
     watch: &mut dyn FnMut(Event),
     to: &mut dyn Write,
-) -> io::Result<Report> {
-    let collected = collect(plan, environment, watch, Keep::Nothing);
+) -> (Report, io::Result<()>) {
+    let collected = collect(plan, environment, stop, watch, Keep::Nothing);
     let mut reports = Vec::new();
+    let shown = show(&collected, &mut reports, to);
+    (collected.report(reports), shown)
+}
+
+fn show(
+    collected: &Collected,
+    reports: &mut Vec<OutputReport>,
+    to: &mut dyn Write,
+) -> io::Result<()> {
     for output in &collected.outputs {
         let destination = output.output.destination(&collected.surroundings);
         writeln!(to, "# output `{}`\n{} {}", output.id, destination.method, destination.url)?;
@@ -79,7 +101,7 @@ pub fn rehearse(
         report.count(encoded);
         reports.push(report);
     }
-    Ok(collected.report(reports))
+    Ok(())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,7 +119,8 @@ struct Collected {
     outputs: Vec<PlannedOutput>,
     store: Option<Store>,
     surroundings: Arc<Surroundings>,
-    deadline: std::time::Instant,
+    /// The jobs' limits, but until the run's deadline.
+    limits: Limits,
     started: std::time::Instant,
     warnings: Vec<String>,
     /// Why the agent's id is not known, though there is one.
@@ -131,6 +154,7 @@ pub fn enter(
 fn collect(
     plan: Plan,
     environment: Environment<'_>,
+    stop: &Stop,
     watch: &mut dyn FnMut(Event),
     keep: Keep,
 ) -> Collected {
@@ -164,7 +188,7 @@ fn collect(
             plan.now_ms,
         ),
         timeout: job.timeout,
-        unready: unready(&job.collector.secrets(), environment, &surroundings),
+        prepare: prepare_job(&job.collector, environment, &surroundings),
     });
     let variables = CHILD_VARIABLES
         .iter()
@@ -176,10 +200,22 @@ fn collect(
         directory: Arc::from(plan.config_directory.as_path()),
         environment: variables.collect(),
     };
-    let limits = Limits { threads: plan.threads, deadline: plan.collect_deadline, context };
-    let outcomes = runner::run(tasks.collect(), limits, watch);
-    let (jobs, mut batches): (Vec<_>, Vec<_>) =
-        plan.jobs.iter().zip(outcomes).map(|(job, outcome)| take(job, outcome)).unzip();
+    let limits = Limits {
+        threads: plan.threads,
+        deadline: plan.collect_deadline,
+        context,
+        stop: stop.clone(),
+    };
+    let outcomes = runner::run(tasks.collect(), limits.clone(), watch);
+    let (jobs, mut batches): (Vec<_>, Vec<_>) = plan
+        .jobs
+        .iter()
+        .zip(outcomes)
+        .map(|(job, outcome)| {
+            let (report, batch) = take(&job.id, job.kind, outcome);
+            (report, JobBatch { job: Arc::clone(&job.id), batch: Arc::new(batch) })
+        })
+        .unzip();
     if plan.run_metrics {
         let batch = metrics::of_run(&jobs, &hostname, plan.now_ms);
         batches.push(JobBatch { job: metrics::JOB.into(), batch: Arc::new(batch) });
@@ -198,7 +234,7 @@ fn collect(
         outputs: plan.outputs,
         store,
         surroundings,
-        deadline: plan.deadline,
+        limits: Limits { deadline: plan.deadline, ..limits },
         started: plan.started,
         warnings,
         anonymous,
@@ -208,24 +244,55 @@ fn collect(
 impl Collected {
     /// What the jobs that feed this output have brought.
     fn payload_for(&self, output: &PlannedOutput) -> Payload {
-        self.payload.only(|id| {
-            let job = self.planned.iter().find(|job| *job.id == *id);
-            job.is_none_or(|job| job.feeds(&output.id))
-        })
+        // Behind the jobs' batches stands what the run says about itself, which is for all.
+        self.payload.only(|place| self.planned.get(place).is_none_or(|job| job.feeds(&output.id)))
     }
 
-    fn report(self, outputs: Vec<OutputReport>) -> Report {
-        Report {
+    /// How many datapoints no output is to have.
+    fn unwanted(&self) -> u64 {
+        let jobs = self.planned.iter().zip(&self.jobs);
+        jobs.filter(|(job, _)| !self.outputs.iter().any(|output| job.feeds(&output.id)))
+            .map(|(_, report)| report.datapoints)
+            .sum()
+    }
+
+    fn report(mut self, outputs: Vec<OutputReport>) -> Report {
+        let unwanted = self.unwanted();
+        if unwanted > 0 {
+            self.warnings.push(format!("{unwanted} datapoints lost: their jobs feed no output"));
+        }
+        let report = Report {
             run: self.run,
             version: env!("CARGO_PKG_VERSION"),
             timestamp_ms: self.payload.timestamp_ms,
             duration: self.started.elapsed(),
-            status: report::status(&self.jobs, &outputs),
+            status: report::status(&self.jobs, &outputs, unwanted),
             jobs: self.jobs,
             outputs,
             warnings: self.warnings,
-        }
+        };
+        log(&report);
+        report
     }
+}
+
+/// A line for each job and output, and one for the run.
+fn log(report: &Report) {
+    for JobReport { job, result, datapoints, duration, .. } in &report.jobs {
+        let (result, duration) = (result.as_str(), table::short(*duration));
+        log::info!("job `{job}`: {result}, {datapoints} datapoints in {duration}");
+    }
+    for OutputReport { output, accepted, waiting, lost, .. } in &report.outputs {
+        log::info!(
+            "output `{output}`: {accepted} datapoints accepted, {waiting} wait, {lost} lost"
+        );
+    }
+    log::info!(
+        "run {}: status {}, {}",
+        report.run,
+        report.status.code(),
+        table::delivery_line(report)
+    );
 }
 
 /// Where what lasts is kept, if there is such a place.
@@ -306,42 +373,74 @@ fn abandoned(store: &Store, outputs: &[PlannedOutput]) -> Vec<String> {
     }
 }
 
-/// Resolves secrets; the reason why that failed, if it did.
-fn unready(
-    secrets: &[&collectors::secret::Secret],
+/// How a job's secrets are resolved within its own time: what a file is on may hang.
+fn prepare_job(
+    collector: &Arc<dyn Collector>,
     environment: Environment<'_>,
-    surroundings: &Surroundings,
-) -> Option<String> {
-    secrets::resolve(secrets, environment, &surroundings.config_directory)
-        .err()
-        .map(|error| chain(&error))
+    surroundings: &Arc<Surroundings>,
+) -> Option<Prepare> {
+    let variables = needed(&collector.secrets(), environment)?;
+    let (collector, surroundings) = (Arc::clone(collector), Arc::clone(surroundings));
+    Some(Arc::new(move || resolve(&collector.secrets(), &variables, &surroundings)))
 }
 
-/// A job's outcome as report and datapoints.
-fn take(job: &PlannedJob, outcome: Outcome) -> (JobReport, JobBatch) {
+/// As [`prepare_job`], for an output.
+fn prepare_output(
+    output: &PlannedOutput,
+    environment: Environment<'_>,
+    surroundings: &Arc<Surroundings>,
+) -> Option<Prepare> {
+    let output = Arc::clone(&output.output);
+    let variables = needed(&output.secrets(), environment)?;
+    let surroundings = Arc::clone(surroundings);
+    Some(Arc::new(move || resolve(&output.secrets(), &variables, &surroundings)))
+}
+
+/// The variables that secrets need; `None` when all of them stand in the configuration.
+fn needed(secrets: &[&Secret], environment: Environment<'_>) -> Option<HashMap<String, OsString>> {
+    let is_needed = secrets.iter().any(|secret| secret.reference().is_some());
+    is_needed.then(|| secrets::variables(secrets, environment))
+}
+
+fn resolve(
+    secrets: &[&Secret],
+    variables: &HashMap<String, OsString>,
+    surroundings: &Surroundings,
+) -> Result<(), String> {
+    let environment = |name: &str| variables.get(name).cloned();
+    secrets::resolve(secrets, &environment, &surroundings.config_directory)
+        .map_err(|error| chain(&error))
+}
+
+/// An outcome as report and datapoints.
+fn take(id: &str, kind: &str, outcome: Outcome) -> (JobReport, Batch) {
     let Outcome { ending, collected, duration } = outcome;
-    let reported = collected.errors.first().map(|first| match collected.errors.len() {
-        1 => first.clone(),
-        more => format!("{first} (and {} more errors)", more - 1),
-    });
     let mut result = JobResult::from(&ending);
-    if result == JobResult::Ok && reported.is_some() {
+    if result.is_success() && collected.errors_total > 0 {
         result = JobResult::Failed;
     }
     let note = match ending {
-        Ending::Done => reported,
-        Ending::Absent(what) => Some(what),
-        Ending::Failed(why) | Ending::Panicked(why) => Some(why),
-        Ending::Late(ran) => Some(format!("not done after {}", report::table::short(ran))),
-        Ending::NotStarted => Some("the run's time was over before its turn came".to_owned()),
+        Ending::Done => None,
+        Ending::Absent(why) | Ending::Failed(why) | Ending::Panicked(why) => Some(why),
+        Ending::NotStarted(why) => Some(why),
+        Ending::Late(ran, why) => {
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+            Some(format!("not done after {}{why}", table::short(ran)))
+        }
     };
+    let reported = collected.errors.first().map(|first| match collected.errors_total {
+        1 => first.clone(),
+        total => format!("{first} (and {} more errors)", total - 1),
+    });
+    let parts: Vec<String> = note.into_iter().chain(reported).collect();
+    let note = (!parts.is_empty()).then(|| shown(&parts.join("; ")));
     for (level, line) in &collected.log {
-        log::log!(target: "job", log_level(*level), "{}: {line}", job.id);
+        log::log!(target: "job", log_level(*level), "{id}: {line}");
     }
     let refusals = collected.refusals.iter().map(|r| format!("`{}`: {}", r.what, r.reason));
     let report = JobReport {
-        job: job.id.to_string(),
-        collector: job.kind.to_owned(),
+        job: id.to_owned(),
+        collector: kind.to_owned(),
         result,
         datapoints: collected.batch.len() as u64,
         refused: collected.refused,
@@ -351,11 +450,16 @@ fn take(job: &PlannedJob, outcome: Outcome) -> (JobReport, JobBatch) {
         note,
         log: collected.log.iter().map(|(_, line)| line.clone()).collect(),
     };
-    (report, JobBatch { job: Arc::clone(&job.id), batch: Arc::new(collected.batch) })
+    (report, collected.batch)
 }
 
-fn log_level(level: collectors::sink::Level) -> log::Level {
-    use collectors::sink::Level;
+/// A reason that may quote what the source said, over several lines.
+fn shown(note: &str) -> String {
+    let lines = note.lines().take(NOTE_LINES).map(|line| clean(line, NOTE_LINE_CAP));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn log_level(level: Level) -> log::Level {
     match level {
         Level::Error => log::Level::Error,
         Level::Warn => log::Level::Warn,
@@ -379,22 +483,51 @@ pub struct Attempt {
 
 /// Tries every job (whose collectors are expected to log what they found) and every output; delivers nothing.
 pub fn attempt(plan: Plan, environment: Environment<'_>) -> Vec<Attempt> {
-    let collected = collect(plan, environment, &mut |_| {}, Keep::Nothing);
-    let jobs = collected.jobs.iter().map(|job| Attempt {
-        what: format!("job `{}`", job.job),
-        result: match (job.result.is_success(), &job.note) {
-            (true, Some(note)) => Ok(note.clone()),
-            (true, None) => Ok(job.log.last().cloned().unwrap_or_default()),
-            (false, note) => Err(note.clone().unwrap_or_default()),
-        },
+    let stop = Stop::default();
+    let collected = collect(plan, environment, &stop, &mut |_| {}, Keep::Nothing);
+    let checks = collected.outputs.iter().map(|output| Task {
+        id: output.id.as_str().into(),
+        collector: Arc::new(Check {
+            output: Arc::clone(&output.output),
+            surroundings: Arc::clone(&collected.surroundings),
+        }),
+        sink: Sink::new(String::new(), Vec::new(), 0),
+        timeout: CHECK_TIMEOUT,
+        prepare: prepare_output(output, environment, &collected.surroundings),
     });
-    let mut attempts: Vec<Attempt> = jobs.collect();
-    for output in &collected.outputs {
-        let result = match unready(&output.output.secrets(), environment, &collected.surroundings) {
-            Some(reason) => Err(reason),
-            None => output.output.check(&collected.surroundings, collected.deadline),
+    let checked = runner::run(checks.collect(), collected.limits.clone(), &mut |_| {});
+    let outputs = collected.outputs.iter().zip(checked);
+    let outputs = outputs.map(|(output, outcome)| take(&output.id, output.kind, outcome).0);
+    let jobs = collected.jobs.into_iter().map(|job| Attempt::of("job", job));
+    jobs.chain(outputs.map(|output| Attempt::of("output", output))).collect()
+}
+
+impl Attempt {
+    fn of(what: &str, report: JobReport) -> Self {
+        let result = match (report.result.is_success(), report.note) {
+            (true, Some(note)) => Ok(note),
+            (true, None) => Ok(report.log.last().cloned().unwrap_or_default()),
+            (false, note) => Err(note.unwrap_or_default()),
         };
-        attempts.push(Attempt { what: format!("output `{}`", output.id), result });
+        Self { what: format!("{what} `{}`", report.job), result }
     }
-    attempts
+}
+
+/// How long it may take to try an output.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An output that is tried as a job is, so that it is fenced as one.
+struct Check {
+    output: Arc<dyn Output>,
+    surroundings: Arc<Surroundings>,
+}
+
+impl Collector for Check {
+    fn collect(&self, context: &Context, sink: &Sink) -> Result<(), collectors::Error> {
+        match self.output.check(&self.surroundings, context.deadline) {
+            Ok(said) => sink.log(Level::Info, said)?,
+            Err(reason) => sink.error(reason)?,
+        }
+        Ok(())
+    }
 }

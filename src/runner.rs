@@ -6,6 +6,7 @@
 
 mod panics;
 mod pool;
+mod stop;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +17,10 @@ use collectors::{Collector, Context, Sink};
 pub(crate) use panics::describe as describe_panic;
 pub use panics::quiet_job_panics;
 pub use pool::run;
+pub use stop::Stop;
+
+/// What must be done before a job can start, within its own time; an error fails the job.
+pub type Prepare = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// One job, ready to run.
 #[derive(Clone)]
@@ -28,8 +33,8 @@ pub struct Task {
     pub sink: Sink,
     /// How long it may take.
     pub timeout: Duration,
-    /// A reason not to start it at all.
-    pub unready: Option<String>,
+    /// What must be done before.
+    pub prepare: Option<Prepare>,
 }
 
 /// What all jobs share.
@@ -41,6 +46,8 @@ pub struct Limits {
     pub deadline: Instant,
     /// What each job's context is made from; its `job` and `deadline` are replaced.
     pub context: Context,
+    /// Ends collecting before the deadline.
+    pub stop: Stop,
 }
 
 /// How a job ended.
@@ -52,12 +59,12 @@ pub enum Ending {
     Absent(String),
     /// It failed.
     Failed(String),
-    /// It was not done in time.
-    Late(Duration),
+    /// It was not done in time: how long it ran, and what it said when it was told so in time to answer.
+    Late(Duration, Option<String>),
     /// It panicked: a bug in its collector.
     Panicked(String),
-    /// The run's time was over before its turn came.
-    NotStarted,
+    /// It had no turn, and why.
+    NotStarted(String),
 }
 
 /// What became of one job.

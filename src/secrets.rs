@@ -2,6 +2,7 @@
 //!
 //! A reference that cannot be resolved fails the job or output that has it, and nothing else.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::Path;
@@ -12,6 +13,8 @@ use crate::config::Environment;
 
 /// A secret is refused beyond this, in bytes.
 const SECRET_CAP_BYTES: u64 = 64 * 1024;
+/// Where systemd says that credentials are.
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
 /// Why a reference has no value.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +61,17 @@ pub fn resolve(
     Ok(())
 }
 
+/// The variables that these secrets need. Reading them is quick, unlike files, so that the rest of
+/// [`resolve`] can be done elsewhere and later.
+pub fn variables(secrets: &[&Secret], environment: Environment<'_>) -> HashMap<String, OsString> {
+    let names = secrets.iter().filter_map(|secret| match secret.reference()? {
+        Reference::Env(name) => Some(name.as_str()),
+        Reference::Credential(_) => Some(CREDENTIALS_DIRECTORY),
+        Reference::File(_) | Reference::Ssm(_) => None,
+    });
+    names.filter_map(|name| Some((name.to_owned(), environment(name)?))).collect()
+}
+
 fn fetch(
     reference: &Reference,
     environment: Environment<'_>,
@@ -75,7 +89,7 @@ fn fetch(
             Err(Error::NoCredentialName(reference.clone()))
         }
         Reference::Credential(name) => {
-            let folder = environment("CREDENTIALS_DIRECTORY")
+            let folder = environment(CREDENTIALS_DIRECTORY)
                 .ok_or_else(|| Error::NoCredentials(reference.clone()))?;
             read(reference, &Path::new(&folder).join(name))
         }

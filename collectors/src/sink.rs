@@ -13,6 +13,11 @@ pub const REFUSALS_KEPT: usize = 20;
 /// How many lines of a job's log are kept; a longer log loses its oldest lines.
 pub const LOG_LINES_KEPT: usize = 200;
 
+/// A job's further datapoints are refused: 32 bytes each, they are this run's memory.
+const MOST_DATAPOINTS: usize = 10_000_000;
+/// How long a text of the source may be where it is told, in characters.
+const TEXT_CAP: usize = 300;
+
 /// A datapoint, or a part of one, that could not be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -48,8 +53,10 @@ pub struct Collected {
     pub labels_dropped: u64,
     /// The job's own log.
     pub log: Vec<(Level, String)>,
-    /// Errors that the source reported about itself; the job counts as failed.
+    /// The first [`REFUSALS_KEPT`] errors that the source reported about itself; the job counts as failed.
     pub errors: Vec<String>,
+    /// How many it reported.
+    pub errors_total: u64,
 }
 
 /// The sink was sealed: the job is late, or the run is over. Stop collecting.
@@ -68,6 +75,7 @@ struct Inner {
     target: String,
     labels: Vec<Label<'static>>,
     now_ms: i64,
+    most: usize,
     open: Mutex<Option<Collected>>,
 }
 
@@ -75,7 +83,7 @@ impl Sink {
     /// A sink for a job whose datapoints have `target`, `labels` and `now_ms` where they bring none.
     pub fn new(target: String, labels: Vec<Label<'static>>, now_ms: i64) -> Self {
         let open = Mutex::new(Some(Collected::default()));
-        Self { inner: Arc::new(Inner { target, labels, now_ms, open }) }
+        Self { inner: Arc::new(Inner { target, labels, now_ms, most: MOST_DATAPOINTS, open }) }
     }
 
     /// Keeps a datapoint. One that does not fit any more is refused and counted.
@@ -83,11 +91,16 @@ impl Sink {
     /// # Errors
     /// [`Sealed`] when the job's time is over.
     pub fn push(&self, datapoint: &Datapoint<'_>) -> Result<(), Sealed> {
-        let Inner { target, labels, now_ms, .. } = &*self.inner;
+        let Inner { target, labels, now_ms, most, .. } = &*self.inner;
         let mut open = self.lock();
         let collected = open.as_mut().ok_or(Sealed)?;
+        if collected.batch.len() >= *most {
+            let reason = format_args!("a job may have {most} datapoints");
+            collected.refuse(datapoint.key.as_str(), reason);
+            return Ok(());
+        }
         if let Err(full @ Full) = collected.batch.push(datapoint, target, labels, *now_ms) {
-            collected.refuse(datapoint.key.as_str(), full.to_string());
+            collected.refuse(datapoint.key.as_str(), full);
         }
         Ok(())
     }
@@ -97,7 +110,7 @@ impl Sink {
     /// # Errors
     /// [`Sealed`] when the job's time is over.
     pub fn refuse(&self, what: &str, reason: impl ToString) -> Result<(), Sealed> {
-        self.lock().as_mut().ok_or(Sealed)?.refuse(what, reason.to_string());
+        self.lock().as_mut().ok_or(Sealed)?.refuse(what, reason);
         Ok(())
     }
 
@@ -111,7 +124,7 @@ impl Sink {
         collected.labels_dropped += 1;
         if collected.labels_dropped == 1 {
             let line = format!("label `{name}` left off: {}", reason.to_string());
-            collected.log(Level::Warn, line);
+            collected.log(Level::Warn, &line);
         }
         Ok(())
     }
@@ -121,7 +134,7 @@ impl Sink {
     /// # Errors
     /// [`Sealed`] when the job's time is over.
     pub fn log(&self, level: Level, line: impl Into<String>) -> Result<(), Sealed> {
-        self.lock().as_mut().ok_or(Sealed)?.log(level, line.into());
+        self.lock().as_mut().ok_or(Sealed)?.log(level, &line.into());
         Ok(())
     }
 
@@ -132,8 +145,9 @@ impl Sink {
     pub fn error(&self, message: impl Into<String>) -> Result<(), Sealed> {
         let mut open = self.lock();
         let collected = open.as_mut().ok_or(Sealed)?;
+        collected.errors_total += 1;
         if collected.errors.len() < REFUSALS_KEPT {
-            collected.errors.push(message.into());
+            collected.errors.push(clean(&message.into(), TEXT_CAP));
         }
         Ok(())
     }
@@ -165,19 +179,37 @@ impl Sink {
 }
 
 impl Collected {
-    fn refuse(&mut self, what: &str, reason: String) {
+    fn refuse(&mut self, what: &str, reason: impl ToString) {
         self.refused += 1;
         if self.refusals.len() < REFUSALS_KEPT {
-            self.refusals.push(Refusal { what: what.to_owned(), reason });
+            let reason = clean(&reason.to_string(), TEXT_CAP);
+            self.refusals.push(Refusal { what: clean(what, TEXT_CAP), reason });
         }
     }
 
-    fn log(&mut self, level: Level, line: String) {
+    fn log(&mut self, level: Level, line: &str) {
         if self.log.len() == LOG_LINES_KEPT {
             self.log.remove(0);
         }
-        self.log.push((level, line));
+        self.log.push((level, clean(line, TEXT_CAP)));
     }
+}
+
+/// A text of the source as it may be shown: at most `cap` characters and a mark, and nothing in it that a terminal would obey.
+pub fn clean(text: &str, cap: usize) -> String {
+    let mut shown = String::with_capacity(text.len().min(cap));
+    for (place, char) in text.chars().enumerate() {
+        if place == cap {
+            shown.push('…');
+            break;
+        }
+        if char.is_control() {
+            shown.push_str(&format!("\\x{:02x}", u32::from(char)));
+        } else {
+            shown.push(char);
+        }
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -194,5 +226,34 @@ mod tests {
         assert_eq!(collected.batch.len(), 1);
         assert_eq!(sink.push(&point), Err(Sealed));
         assert!(sink.seal().is_none());
+    }
+
+    #[test]
+    fn what_the_source_says_is_shortened_and_cannot_steer_a_terminal() -> Result<(), Sealed> {
+        let sink = Sink::new("h".into(), vec![], 7);
+        for _ in 0..=REFUSALS_KEPT {
+            sink.error("red: \x1b[31m")?;
+        }
+        sink.refuse(&"é".repeat(1000), "\r")?;
+        sink.log(Level::Info, "a\u{9b}b")?;
+        let collected = sink.seal().expect("first seal");
+        assert_eq!(collected.errors[0], r"red: \x1b[31m");
+        assert_eq!(collected.errors_total, REFUSALS_KEPT as u64 + 1);
+        assert_eq!(collected.refusals[0].what, format!("{}…", "é".repeat(TEXT_CAP)));
+        assert_eq!(collected.refusals[0].reason, r"\x0d");
+        assert_eq!(collected.log[0].1, r"a\x9bb");
+        Ok(())
+    }
+
+    #[test]
+    fn a_job_that_has_too_many_datapoints_is_refused_the_rest() -> Result<(), Sealed> {
+        let open = Mutex::new(Some(Collected::default()));
+        let inner = Inner { target: "h".into(), labels: vec![], now_ms: 7, most: 2, open };
+        let sink = Sink { inner: Arc::new(inner) };
+        let point = Datapoint::new("k", Value::Int(1), DataType::Int).expect("a good datapoint");
+        (0..5).try_for_each(|_| sink.push(&point))?;
+        let collected = sink.seal().expect("first seal");
+        assert_eq!((collected.batch.len(), collected.refused), (2, 3));
+        Ok(())
     }
 }

@@ -7,10 +7,11 @@ use collectors::period::Period;
 
 use super::args::{Common, ReportFormat, Run};
 use super::progress::Progress;
-use super::{load, say};
-use crate::config::Environment;
+use super::{load, say, signals};
+use crate::config::{Environment, Origin};
 use crate::plan::{Plan, Request};
 use crate::report::{Report, Status, table};
+use crate::runner::Stop;
 
 /// The longest that a run waits for another.
 const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
@@ -21,6 +22,8 @@ pub(super) fn run(
     environment: Environment<'_>,
 ) -> io::Result<Status> {
     let mut started = Instant::now();
+    let is_demonstration =
+        Origin::choose(common.config.as_deref(), environment) == Origin::Demonstration;
     let Some(config) = load(common, environment) else { return Ok(Status::Usage) };
     log::debug!("configuration read in {}", table::short(started.elapsed()));
     let _lock = if options.dry_run {
@@ -50,7 +53,19 @@ pub(super) fn run(
     };
     if options.report.is_some() {
         // Standard output holds the report then, and nothing else.
+        let printing = plan.outputs.iter().find(|output| output.kind == "stdout");
+        if let Some(output) = printing.filter(|_| !is_demonstration) {
+            say(format_args!(
+                "error: `--report` and the output `{}` both want standard output",
+                output.id
+            ));
+            return Ok(Status::Usage);
+        }
         plan.outputs.retain(|output| output.kind != "stdout");
+    }
+    let stop = Stop::default();
+    if let Err(error) = signals::stop_in_order(&stop) {
+        say(format_args!("warning: a signal will end the run at once: {error}"));
     }
     let is_watched = io::stdout().is_terminal() && !common.quiet;
     let ids = plan.jobs.iter().map(|job| job.id.to_string()).collect();
@@ -58,10 +73,11 @@ pub(super) fn run(
     let mut watch = |event| progress.show(event);
     let log_directory = plan.log_directory.as_ref().map(|log| plan.config_directory.join(log));
     let program = plan.program.clone();
-    let report = if options.dry_run {
-        crate::run::rehearse(plan, environment, &mut watch, &mut io::stdout().lock())?
+    let (report, shown) = if options.dry_run {
+        let mut stdout = io::stdout().lock();
+        crate::run::rehearse(plan, environment, &stop, &mut watch, &mut stdout)
     } else {
-        crate::run::run(plan, environment, &mut watch)
+        (crate::run::run(plan, environment, &stop, &mut watch), Ok(()))
     };
     progress.finish();
     if let Some(directory) = log_directory.filter(|_| !options.dry_run)
@@ -69,26 +85,39 @@ pub(super) fn run(
     {
         say(format_args!("warning: `{}`: {error}", directory.display()));
     }
-    tell(&report, options, is_watched, common.quiet)?;
-    Ok(report.status)
+    let shown = shown.and_then(|()| print(&report, options));
+    tell(&report, options, is_watched, common.quiet);
+    match shown {
+        // Whoever reads our output may have seen enough: what became of the run stands.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            say(format_args!("error: standard output: {error}"));
+            Ok(report.status.max(Status::Bug))
+        }
+        _ => Ok(report.status),
+    }
 }
 
-fn tell(report: &Report, options: &Run, is_watched: bool, is_quiet: bool) -> io::Result<()> {
-    for warning in report.warnings.iter().filter(|_| !is_quiet) {
-        say(format_args!("warning: {warning}"));
-    }
+fn print(report: &Report, options: &Run) -> io::Result<()> {
     if options.report == Some(ReportFormat::Json) {
         let mut stdout = io::stdout().lock();
         serde_json::to_writer_pretty(&mut stdout, report)?;
         writeln!(stdout)?;
-    } else if is_watched {
+        stdout.flush()?;
+    }
+    Ok(())
+}
+
+fn tell(report: &Report, options: &Run, is_watched: bool, is_quiet: bool) {
+    for warning in report.warnings.iter().filter(|_| !is_quiet) {
+        say(format_args!("warning: {warning}"));
+    }
+    if options.report.is_none() && is_watched {
         say(format_args!("\n{}\n", table::of_report(report)));
         say(format_args!("{}", table::delivery_line(report)));
     }
     for failure in report.failures() {
         say(format_args!("error: {failure}"));
     }
-    Ok(())
 }
 
 /// The wall clock, read once a run. Before 1970 it is taken for broken and counts as 1970.

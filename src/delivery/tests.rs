@@ -61,7 +61,7 @@ fn delivered(spool: Option<Spool>, timestamp_ms: i64, answers: &[Receipt]) -> Ou
         output: Arc::new(Scripted(Mutex::new(answers))),
         payload: payload(timestamp_ms),
         spool,
-        unready: None,
+        prepare: None,
         unencodable: None,
     };
     let surroundings = Surroundings {
@@ -88,9 +88,9 @@ fn a_panic_is_told_and_every_body_accounted_for() {
     let report = delivered(spool(), 2, &[Receipt::Accepted]);
     assert_eq!((report.accepted, report.waiting, report.lost), (2, 2, 0));
     assert!(report.faults[0].contains("panicked") && report.faults[0].contains("more\\nanswers"));
-    assert_eq!(report::status(&[], &[report]), Status::Waiting);
+    assert_eq!(report::status(&[], &[report], 0), Status::Waiting);
     let report = delivered(None, 3, &[]);
-    assert_eq!((report.lost, report::status(&[], &[report])), (2, Status::Lost));
+    assert_eq!((report.lost, report::status(&[], &[report], 0)), (2, Status::Lost));
 }
 
 #[test]

@@ -130,6 +130,22 @@ jobs:
 }
 
 #[test]
+fn an_output_that_hangs_when_it_is_tried_is_late() {
+    let workspace = Workspace::new(
+        "agent: {timeout: 2s}
+outputs:
+  - {sqlite: {path: pipe}}
+jobs:
+  - {id: dice, random: {}}
+",
+    );
+    let made = std::process::Command::new("mkfifo").arg(workspace.path("pipe")).status();
+    assert!(made.expect("mkfifo").success());
+    let finished = workspace.run(&["check", "--connect"]).exit(3);
+    finished.prints("output `sqlite`").prints("not done after");
+}
+
+#[test]
 fn includes_are_read_and_their_mistakes_placed_in_their_file() {
     let workspace = Workspace::new("include: conf.d/*.yaml\njobs:\n  - {id: a, random: {}}\n");
     workspace.write("conf.d/b.yaml", "jobs:\n  - {id: b, random: {}}\n");

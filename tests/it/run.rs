@@ -1,6 +1,8 @@
 //! `collector run`: the exit status tells the truth, and good jobs survive bad ones.
 
-use crate::server::{Server, closed_port};
+use std::process::Command;
+
+use crate::server::{Answer, Server, closed_port};
 use crate::workspace::Workspace;
 
 const TWO_JOBS: &str = "
@@ -143,4 +145,143 @@ jobs:
     let same = Workspace::new(&yaml.replace("seed: 2", "seed: 1"));
     let report = same.run(&["run", "--once", "--report", "json"]).exit(0);
     report.prints("\"duplicates\": 1").prints("\"accepted\": 1");
+}
+
+#[test]
+fn a_secret_on_a_dead_disk_costs_its_job_and_no_other() {
+    let yaml = format!(
+        "{TWO_JOBS}  - id: web\n    timeout: 1s\n    http: {{url: 'http://127.0.0.1:{}/', auth: {{bearer: {{file: pipe}}}}, mapping: {{values: {{a: /a}}}}}}\n",
+        closed_port()
+    );
+    let workspace = Workspace::new(&yaml);
+    // A pipe that nobody writes to: opening it hangs, as a file on a dead network disk does.
+    let made = Command::new("mkfifo").arg(workspace.path("pipe")).status().expect("mkfifo");
+    assert!(made.success());
+    workspace.run(&["run", "--once"]).exit(3).says("job `web` late");
+    assert!(workspace.path("out.jsonl").exists());
+}
+
+#[test]
+fn at_its_deadline_a_job_is_late_and_says_what_it_waited_for() {
+    let server = Server::answering(vec![Answer::Hang; 9]);
+    let yaml = format!(
+        "{TWO_JOBS}  - id: web\n    timeout: 1s\n    http: {{url: 'http://127.0.0.1:{}/x', mapping: {{values: {{a: /a}}}}}}\n  - id: program\n    timeout: 1s\n    exec: {{command: [sh, -c, 'echo waiting for godot >&2; exec sleep 60']}}\n",
+        server.port()
+    );
+    let finished = Workspace::new(&yaml).run(&["run", "--once"]).exit(3);
+    finished
+        .says("job `web` late")
+        .says(&format!("http://127.0.0.1:{}/x", server.port()))
+        .says("job `program` late")
+        .says("waiting for godot");
+}
+
+#[test]
+fn errors_that_a_program_reports_count_however_it_ends() {
+    let script =
+        r#"for i in 1 2 3; do echo "{\"type\":\"error\",\"message\":\"disk $i\"}"; done; exit 7"#;
+    let yaml = format!("{TWO_JOBS}  - id: p\n    exec: {{command: [sh, -c, '{script}']}}\n");
+    let finished = Workspace::new(&yaml).run(&["run", "--once"]).exit(3);
+    finished.says("exit status: 7").says("disk 1 (and 2 more errors)");
+}
+
+#[test]
+fn what_becomes_of_the_printing_does_not_hide_what_became_of_the_run() {
+    let yaml =
+        format!("{TWO_JOBS}  - id: bad\n    file: {{path: no, mapping: {{values: {{a: /a}}}}}}\n");
+    let workspace = Workspace::new(&yaml);
+    for (arguments, status) in
+        [(["run", "--once", "--report=json"], 3), (["run", "--once", "--dry-run"], 3)]
+    {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+        workspace
+            .run_to(&arguments, full)
+            .exit(status)
+            .says("error: standard output: ")
+            .says("job `bad` failed");
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        workspace.run_to(&arguments, writer).exit(status).says("job `bad` failed");
+    }
+}
+
+#[test]
+fn a_report_and_an_output_cannot_both_have_standard_output() {
+    let yaml = TWO_JOBS.replace("outputs:\n", "outputs:\n  - {id: screen, stdout: {}}\n");
+    let workspace = Workspace::new(&yaml);
+    workspace.run(&["run", "--report", "json"]).exit(2).says("`screen`");
+    assert!(!workspace.path("out.jsonl").exists());
+    let demonstration = Workspace::empty();
+    let report = demonstration.command(&["run", "--report", "json"]).finish().exit(0).stdout();
+    assert!(serde_json::from_str::<serde_json::Value>(&report).is_ok(), "{report}");
+}
+
+#[test]
+fn datapoints_that_no_output_is_to_have_are_lost_and_told() {
+    let yaml = "
+agent: {run_metrics: false}
+outputs:
+  - {id: off, enabled: false, file: {path: a.jsonl}}
+  - {id: on, file: {path: b.jsonl}}
+jobs:
+  - {id: nowhere, random: {seed: 1}, outputs: [off]}
+";
+    Workspace::new(yaml).run(&["run", "--once"]).exit(5).says("feed no output");
+}
+
+#[test]
+fn a_job_may_have_the_name_of_the_runs_own_datapoints() {
+    let yaml = "
+outputs:
+  - {id: a, file: {path: a.jsonl}}
+  - {id: b, file: {path: b.jsonl}}
+jobs:
+  - {id: collector, random: {key: mine}, outputs: [b]}
+";
+    let workspace = Workspace::new(yaml);
+    workspace.run(&["run", "--once"]).exit(0);
+    let read = |name: &str| std::fs::read_to_string(workspace.path(name)).expect("the output");
+    assert!(!read("a.jsonl").contains("mine") && read("a.jsonl").contains("collector_job"));
+    assert!(read("b.jsonl").contains("mine") && read("b.jsonl").contains("collector_job"));
+}
+
+#[test]
+fn term_delivers_what_there_is_and_leaves_no_program_behind() {
+    let yaml = format!(
+        "{TWO_JOBS}  - id: long\n    exec: {{command: [sh, -c, 'echo $$ > pid; exec sleep 60'], directory: .}}\n"
+    );
+    let workspace = Workspace::new(&yaml);
+    let run = workspace.start(&["run", "--once", "-v"]);
+    let pid = workspace.wait_for_line("pid");
+    run.signal("TERM");
+    run.finish()
+        .exit(3)
+        .says("job `long` failed: the run was told to stop")
+        .says("info: job `good`: ok");
+    let out = std::fs::read_to_string(workspace.path("out.jsonl")).expect("the output");
+    assert_eq!(out.lines().count(), 1);
+    // A zombie has ended too, and only waits for the system to notice.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+}
+
+#[test]
+fn a_second_signal_ends_the_process_at_once() {
+    let script = "trap \"\" TERM; echo yes > started; while :; do sleep 1; done";
+    let server = Server::answering(vec![Answer::Hang; 9]);
+    let yaml = format!(
+        "polling: {{ip_address: 127.0.0.1, ip_bind_port: {}}}{TWO_JOBS}  - id: long\n    exec: {{command: [sh, -c, '{script}'], directory: .}}\n",
+        server.port()
+    );
+    let workspace = Workspace::new(&yaml);
+    let run = workspace.start(&["run", "--once"]);
+    workspace.wait_for_line("started");
+    run.signal("INT");
+    // The output does not answer: the run waits for it.
+    while server.requests().is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    run.signal("INT");
+    run.finish().exit(130);
+    assert!(workspace.files("daemon").iter().any(|file| file.contains("spool")));
 }

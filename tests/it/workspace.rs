@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// A folder with `collector.yaml` and a daemon directory, gone when dropped.
 pub(crate) struct Workspace {
@@ -47,6 +47,33 @@ impl Workspace {
     pub(crate) fn run(&self, arguments: &[&str]) -> Finished {
         let config = self.path("collector.yaml");
         self.command(arguments).env("COLLECTOR_CONFIG", config).finish()
+    }
+
+    /// The same, with its standard output going there.
+    pub(crate) fn run_to(&self, arguments: &[&str], stdout: impl Into<Stdio>) -> Finished {
+        let config = self.path("collector.yaml");
+        let mut invocation = self.command(arguments).env("COLLECTOR_CONFIG", config);
+        invocation.0.stdout(stdout);
+        invocation.finish()
+    }
+
+    /// The same, still running.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        let config = self.path("collector.yaml");
+        let mut command = self.command(arguments).env("COLLECTOR_CONFIG", config).0;
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running(command.spawn().expect("the program starts"))
+    }
+
+    /// Waits until a file has a line, and gives that.
+    pub(crate) fn wait_for_line(&self, name: &str) -> String {
+        loop {
+            let written = fs::read_to_string(self.path(name)).unwrap_or_default();
+            if let Some((line, _)) = written.split_once('\n') {
+                return line.to_owned();
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
     }
 
     /// The program with these arguments, in a clean environment, with this folder as its home.
@@ -101,6 +128,23 @@ impl Invocation {
     pub(crate) fn finish(mut self) -> Finished {
         let shown = format!("{:?}", self.0.get_args().collect::<Vec<_>>());
         Finished { output: self.0.output().expect("the program starts"), shown }
+    }
+}
+
+/// A command that has not ended.
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status();
+        assert!(kill.expect("kill").success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn finish(self) -> Finished {
+        let output = self.0.wait_with_output().expect("the program ends");
+        Finished { output, shown: "run".to_owned() }
     }
 }
 

@@ -1,0 +1,38 @@
+//! A request to stop, from any thread to the run.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Asks the jobs of a run to come to an end. All clones are one.
+#[derive(Clone, Default)]
+pub struct Stop(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    is_asked: bool,
+    wake: Option<Box<dyn Fn() + Send>>,
+}
+
+impl Stop {
+    /// Asks. Jobs that run are given up on, and the others are not started.
+    pub fn ask(&self) {
+        let mut state = self.lock();
+        state.is_asked = true;
+        if let Some(wake) = &state.wake {
+            wake();
+        }
+    }
+
+    /// Calls `wake` when it is asked, which may have been before.
+    pub(super) fn when_asked(&self, wake: impl Fn() + Send + 'static) {
+        let mut state = self.lock();
+        if state.is_asked {
+            wake();
+        }
+        state.wake = Some(Box::new(wake));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that is done under the lock panics half-way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

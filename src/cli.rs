@@ -71,20 +71,18 @@ fn dispatch(arguments: &Arguments, environment: Environment<'_>) -> io::Result<S
             io::stdout().write_all(&text)?;
             Ok(Status::Success)
         }
-        Command::Man => {
-            let page = clap_mangen::Man::new(Arguments::command());
-            let mut text = Vec::new();
-            page.render(&mut text)?;
-            io::stdout().write_all(&text)?;
-            Ok(Status::Success)
-        }
+        Command::Man => catalogue::man(Arguments::command()),
     }
 }
 
 /// Reads the configuration; mistakes are told, and `None` is given.
 fn load(common: &Common, environment: Environment<'_>) -> Option<Config> {
     let origin = Origin::choose(common.config.as_deref(), environment);
-    log::debug!("configuration: {origin:?}");
+    if origin == Origin::Demonstration && !common.quiet {
+        say(format_args!(
+            "note: no configuration found; this is the built-in demonstration (`collector init` writes one)"
+        ));
+    }
     match Config::load(&origin) {
         Ok(config) => Some(config),
         Err(mistakes) => {

@@ -13,11 +13,11 @@ pub mod sections;
 mod tree;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use collectors::Collector;
 use collectors::decode::{Problem, Segment, Side};
-use collectors::{Collector, period::Period};
 use serde_json::Value;
 
 pub use files::DEMONSTRATION;
@@ -77,12 +77,12 @@ impl Config {
     /// # Errors
     /// Every mistake that can be found.
     pub fn load(origin: &Origin) -> Result<Self, Mistakes> {
+        let origin = &origin.absolute();
         let (files, mistakes) = files::read(origin);
         let mut reader = Reader { mistakes, ..Reader::default() };
         for file in &files {
             reader.take(file);
         }
-        reader.check_ids();
         let directory = match origin {
             Origin::File(path) => path.parent().map(PathBuf::from).unwrap_or_default(),
             Origin::Directory(path) => path.clone(),
@@ -91,40 +91,84 @@ impl Config {
         reader.finish(directory, files.iter().map(|file| file.source.path.clone()).collect())
     }
 
-    /// The configuration with defaults filled in and secrets redacted.
-    pub fn effective(&self) -> Value {
-        let entry = |settings: Value, kind: &str, options: &Value, effective: Effective| {
-            let options = effective(options).unwrap_or_default();
-            let mut map = settings;
-            map[kind] = options;
-            map
-        };
+    /// The configuration with defaults filled in and secrets redacted. `surroundings` are what the configuration
+    /// leaves to the machine: the host's name and the daemon directory.
+    pub fn effective(&self, hostname: &str, daemon_directory: &Path) -> Value {
         let jobs = self.jobs.iter().filter_map(|job| {
-            let settings = serde_json::to_value(&job.settings).ok()?;
-            Some(entry(settings, job.kind, &job.options, collectors::find(job.kind)?.effective))
+            let mut entry = serde_json::to_value(&job.settings).ok()?;
+            let every = job.settings.every.unwrap_or_else(|| self.polling.interval());
+            let timeout = job.settings.timeout.unwrap_or(crate::plan::DEFAULT_JOB_TIMEOUT);
+            let target = job.settings.target.clone().or_else(|| job.collector.default_target());
+            entry["every"] = every.to_string().into();
+            entry["timeout"] = timeout.to_string().into();
+            entry["target"] = target.unwrap_or_else(|| hostname.to_owned()).into();
+            if job.settings.outputs.is_none() {
+                let ids = self.outputs.iter().map(|output| output.id.as_str());
+                entry["outputs"] = ids.collect::<Vec<_>>().into();
+            }
+            entry[job.kind] = (collectors::find(job.kind)?.effective)(&job.options).ok()?;
+            Some(entry)
         });
         let outputs = self.outputs.iter().filter_map(|output| {
-            let settings = serde_json::json!({"id": output.id, "enabled": output.enabled});
-            let definition = outputs::find(output.kind)?;
-            Some(entry(settings, output.kind, &output.options, definition.effective))
+            let mut entry = serde_json::json!({"id": output.id, "enabled": output.enabled});
+            entry[output.kind] = (outputs::find(output.kind)?.effective)(&output.options).ok()?;
+            Some(entry)
         });
+        let agent = Agent {
+            hostname: Some(hostname.to_owned()),
+            timeout: Some(self.agent.timeout(&self.polling)),
+            delivery_reserve: Some(self.agent.delivery_reserve(&self.polling)),
+            ..self.agent.clone()
+        };
         serde_json::json!({
-            "main": self.main,
-            "polling": self.polling,
-            "agent": self.agent,
+            "main": {
+                "log_directory": self.main.log_directory,
+                "daemon_directory": daemon_directory,
+            },
+            // The server stands among the outputs.
+            "polling": {"polling_interval": self.polling.interval()},
+            "agent": agent,
             "outputs": outputs.collect::<Vec<_>>(),
             "jobs": jobs.collect::<Vec<_>>(),
         })
     }
 }
 
-type Effective = fn(&Value) -> Result<Value, Vec<Problem>>;
-
-/// A value and where it was written.
-struct Written<T> {
-    value: T,
+/// What a job or output says of itself that others must be held against.
+struct Claim {
+    id: String,
+    is_enabled: bool,
+    /// The outputs that a job names.
+    feeds: Option<Vec<String>>,
     source: Arc<Source>,
     path: Vec<Segment>,
+}
+
+impl Claim {
+    /// From an entry as written; `None` when it has no id to go by.
+    fn of(
+        tree: &Value,
+        default_id: Option<&str>,
+        source: &Arc<Source>,
+        path: &[Segment],
+    ) -> Option<Self> {
+        let id = tree.get("id").and_then(Value::as_str).or(default_id)?.to_owned();
+        let texts = |list: &Vec<Value>| {
+            list.iter().map(|name| name.as_str().unwrap_or_default().to_owned()).collect()
+        };
+        Some(Self {
+            id,
+            is_enabled: tree.get("enabled").and_then(Value::as_bool).unwrap_or(true),
+            feeds: tree.get("outputs").and_then(Value::as_array).map(texts),
+            source: Arc::clone(source),
+            path: path.to_owned(),
+        })
+    }
+
+    fn mistake(&self, below: &[Segment], message: String, hint: Option<String>) -> Mistake {
+        let path = [self.path.as_slice(), below].concat();
+        Mistake::new(&self.source, Problem { path, side: Side::Value, message, hint })
+    }
 }
 
 /// Gathers sections, jobs, outputs and mistakes over all files.
@@ -136,8 +180,12 @@ struct Reader {
     agent: Agent,
     pattoo: Pattoo,
     pattoo_agent_api: Option<PattooAgentApi>,
-    outputs: Option<Vec<Written<OutputEntry>>>,
-    jobs: Option<Vec<Written<JobEntry>>>,
+    outputs: Option<Vec<OutputEntry>>,
+    jobs: Option<Vec<JobEntry>>,
+    jobs_source: Option<Arc<Source>>,
+    /// What every job and output says of itself, also where something else is wrong with it.
+    job_claims: Vec<Claim>,
+    output_claims: Vec<Claim>,
     mistakes: Vec<Mistake>,
 }
 
@@ -193,8 +241,10 @@ impl Reader {
             settings: JobSettings::NAMES,
             kinds: collectors::COLLECTORS.iter().map(|definition| definition.name).collect(),
         };
+        self.jobs_source = Some(Arc::clone(&file.source));
         let mut jobs = self.jobs.take().unwrap_or_default();
         for (path, tree) in self.elements(file, "jobs", value) {
+            self.job_claims.extend(Claim::of(tree, None, &file.source, &path));
             let entry = split::<JobSettings>(tree, &shape);
             let definition = entry.kind.as_deref().and_then(collectors::find);
             let collector = definition.map(|definition| (definition.decode)(&entry.options));
@@ -206,8 +256,7 @@ impl Reader {
                 && let Some(settings) = settings
             {
                 let (kind, collector) = collector;
-                let value = JobEntry { settings, kind, collector, options };
-                jobs.push(Written { value, source: Arc::clone(&file.source), path });
+                jobs.push(JobEntry { settings, kind, collector, options });
             }
         }
         self.jobs = Some(jobs);
@@ -222,6 +271,8 @@ impl Reader {
         let mut outputs = self.outputs.take().unwrap_or_default();
         for (path, tree) in self.elements(file, "outputs", value) {
             let entry = split::<OutputSettings>(tree, &shape);
+            let kind = entry.kind.as_deref();
+            self.output_claims.extend(Claim::of(tree, kind, &file.source, &path));
             let definition = entry.kind.as_deref().and_then(outputs::find);
             let output = definition.map(|definition| (definition.decode)(&entry.options));
             let (settings, options) = (entry.settings, entry.options);
@@ -231,8 +282,7 @@ impl Reader {
                 && let Some(OutputSettings { id, enabled }) = settings
             {
                 let id = id.unwrap_or_else(|| kind.to_owned());
-                let value = OutputEntry { id, enabled, kind, output, options };
-                outputs.push(Written { value, source: Arc::clone(&file.source), path });
+                outputs.push(OutputEntry { id, enabled, kind, output, options });
             }
         }
         self.outputs = Some(outputs);
@@ -308,44 +358,66 @@ impl Reader {
         self.tell(file, problem);
     }
 
-    /// Ids that are there twice, and outputs that are named but not there.
-    fn check_ids(&mut self) {
+    /// Ids that are there twice, outputs that are named but not there, and data that would go nowhere.
+    fn check_claims(&mut self, implied: &[OutputEntry]) {
         let mut found = Vec::new();
-        let jobs = self.jobs.as_deref().unwrap_or_default();
-        let outputs = self.outputs.as_deref().unwrap_or_default();
-        let job_ids =
-            jobs.iter().map(|job| (job.value.settings.id.as_str(), &job.source, &job.path));
-        twice("job", job_ids, &mut found);
-        let ids =
-            outputs.iter().map(|output| (output.value.id.as_str(), &output.source, &output.path));
-        twice("output", ids, &mut found);
-        let mut known: Vec<String> = outputs.iter().map(|output| output.value.id.clone()).collect();
-        if self.implies_pattoo() {
-            known.push("pattoo".into());
-        }
-        if known.is_empty() {
-            known.push("sqlite".into());
-        }
-        for job in jobs {
-            for (index, name) in job.value.settings.outputs.iter().flatten().enumerate() {
-                if !known.contains(name) {
-                    let below = [Segment::Key("outputs".into()), Segment::Index(index)];
-                    let problem = Problem {
-                        path: [job.path.as_slice(), below.as_slice()].concat(),
-                        side: Side::Value,
-                        message: format!("there is no output `{name}`"),
-                        hint: collectors::decode::hint_among(name, &known),
-                    };
-                    found.push(Mistake::new(&job.source, problem));
-                }
+        taken_twice("job", &self.job_claims, &[], &mut found);
+        let implied: Vec<&str> = implied.iter().map(|output| output.id.as_str()).collect();
+        taken_twice("output", &self.output_claims, &implied, &mut found);
+        let listed = self.output_claims.iter();
+        let known: Vec<String> = listed
+            .map(|claim| claim.id.clone())
+            .chain(implied.iter().map(|id| (*id).to_owned()))
+            .collect();
+        let is_enabled = |id: &str| {
+            implied.contains(&id)
+                || self.output_claims.iter().any(|claim| claim.id == id && claim.is_enabled)
+        };
+        for job in self.job_claims.iter().filter(|job| job.is_enabled) {
+            let feeds = job.feeds.as_deref().unwrap_or(&known);
+            for (index, name) in feeds.iter().enumerate().filter(|(_, name)| !known.contains(name))
+            {
+                let below = [Segment::Key("outputs".into()), Segment::Index(index)];
+                let hint = collectors::decode::hint_among(name, &known);
+                found.push(job.mistake(&below, format!("there is no output `{name}`"), hint));
             }
+            let are_known = feeds.iter().all(|name| known.contains(name));
+            if are_known && !feeds.is_empty() && !feeds.iter().any(|name| is_enabled(name)) {
+                let message = format!("no output that job `{}` feeds is enabled", job.id);
+                found.push(job.mistake(&[], message, None));
+            }
+        }
+        if self.jobs.as_ref().is_some_and(Vec::is_empty)
+            && self.job_claims.is_empty()
+            && self.mistakes.is_empty()
+            && let Some(source) = &self.jobs_source
+        {
+            let problem = Problem::at(&["jobs"], "there is no job").hint(
+                "leave `jobs` out for this machine's metrics; `collector list` names what else there is",
+            );
+            found.push(Mistake::new(source, problem));
         }
         self.mistakes.extend(found);
     }
 
-    fn implies_pattoo(&self) -> bool {
-        let listed = self.outputs.iter().flatten().any(|output| output.value.kind == "pattoo");
-        !listed && (self.polling.ip_address.is_some() || self.pattoo_agent_api.is_some())
+    /// Outputs that need not be listed: pattoo's server where its address is given, else the embedded store.
+    fn implied_outputs(&self) -> Vec<OutputEntry> {
+        let is_pattoo_listed = self.outputs.iter().flatten().any(|output| output.kind == "pattoo");
+        let api = self.pattoo_agent_api.clone();
+        if !is_pattoo_listed && (self.polling.ip_address.is_some() || api.is_some()) {
+            let api = api.unwrap_or_default();
+            let address = self.polling.ip_address.clone().or(api.ip_address);
+            let options = serde_json::json!({
+                "ip_address": address.as_deref().unwrap_or("localhost"),
+                "ip_bind_port": self.polling.ip_bind_port.or(api.ip_bind_port)
+                    .unwrap_or(outputs::pattoo::DEFAULT_PORT),
+            });
+            return implied("pattoo", options).into_iter().collect();
+        }
+        if self.outputs.is_none() {
+            return implied("sqlite", serde_json::json!({})).into_iter().collect();
+        }
+        Vec::new()
     }
 
     fn tell(&mut self, file: &File, problem: Problem) {
@@ -353,37 +425,24 @@ impl Reader {
     }
 
     fn finish(mut self, directory: PathBuf, files: Vec<PathBuf>) -> Result<Config, Mistakes> {
-        for problem in self.agent.conflicts(&self.polling) {
+        let mut problems = self.agent.conflicts(&self.polling);
+        problems.extend(self.polling.conflicts());
+        for problem in problems {
             if let Some(Segment::Key(section)) = problem.path.first()
                 && let Some(source) = self.sections.get(section.as_str())
             {
                 self.mistakes.push(Mistake::new(source, problem));
             }
         }
+        let implied = self.implied_outputs();
+        self.check_claims(&implied);
         if !self.mistakes.is_empty() {
             return Err(Mistakes(self.mistakes));
         }
-        let implies_pattoo = self.implies_pattoo();
-        let mut outputs: Vec<OutputEntry> =
-            self.outputs.into_iter().flatten().map(|output| output.value).collect();
-        if implies_pattoo {
-            let api = self.pattoo_agent_api.unwrap_or_default();
-            let address = self.polling.ip_address.clone().or(api.ip_address);
-            let options = serde_json::json!({
-                "ip_address": address.as_deref().unwrap_or("localhost"),
-                "ip_bind_port": self.polling.ip_bind_port.or(api.ip_bind_port)
-                    .unwrap_or(outputs::pattoo::DEFAULT_PORT),
-            });
-            outputs.extend(implied("pattoo", options));
-        }
-        if outputs.is_empty() {
-            outputs.extend(implied("sqlite", serde_json::json!({})));
-        }
+        let mut outputs = self.outputs.unwrap_or_default();
+        outputs.extend(implied);
         // A pattoo.yaml alone says where to send, not what: this machine is what its agents collect.
-        let jobs = match self.jobs {
-            Some(jobs) => jobs.into_iter().map(|job| job.value).collect(),
-            None => implied_job().into_iter().collect(),
-        };
+        let jobs = self.jobs.unwrap_or_else(|| implied_job().into_iter().collect());
         let main = Main {
             log_directory: self.main.log_directory.or(self.pattoo.log_directory),
             daemon_directory: self.main.daemon_directory.or(self.pattoo.daemon_directory),
@@ -408,29 +467,20 @@ fn implied_job() -> Option<JobEntry> {
     Some(JobEntry { settings, kind: definition.name, collector, options })
 }
 
-fn twice<'a>(
-    what: &str,
-    ids: impl Iterator<Item = (&'a str, &'a Arc<Source>, &'a Vec<Segment>)>,
-    found: &mut Vec<Mistake>,
-) {
-    let mut seen: HashMap<&str, (&Source, &Vec<Segment>)> = HashMap::new();
-    for (id, source, path) in ids {
-        if let Some((first_source, first)) = seen.get(id) {
-            let at = collectors::decode::Path(first);
-            let file = first_source.path.display();
-            let path = [path.as_slice(), &[Segment::Key("id".into())]].concat();
-            let problem = Problem {
-                path,
-                side: Side::Value,
-                message: format!("the {what} id `{id}` is taken"),
-                hint: Some(format!("{at} in `{file}` has it; ids are unique")),
-            };
-            found.push(Mistake::new(source, problem));
+fn taken_twice(what: &str, claims: &[Claim], implied: &[&str], found: &mut Vec<Mistake>) {
+    let mut seen: HashMap<&str, &Claim> = HashMap::new();
+    for claim in claims {
+        let id = claim.id.as_str();
+        let hint = if let Some(first) = seen.get(id) {
+            let at = collectors::decode::Path(&first.path);
+            format!("{at} in `{}` has it; ids are unique", first.source.path.display())
+        } else if implied.contains(&id) {
+            "the output that `polling.ip_address` implies has it; ids are unique".to_owned()
         } else {
-            seen.insert(id, (source, path));
-        }
+            seen.insert(id, claim);
+            continue;
+        };
+        let below = [Segment::Key("id".into())];
+        found.push(claim.mistake(&below, format!("the {what} id `{id}` is taken"), Some(hint)));
     }
 }
-
-/// How often runs happen when the configuration does not say.
-pub const DEFAULT_POLLING_INTERVAL: Period = Period::from_secs(300);

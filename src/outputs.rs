@@ -23,6 +23,7 @@ mod file;
 pub mod http;
 pub mod json_lines;
 pub mod pattoo;
+mod repeats;
 pub mod sqlite;
 mod stdout;
 

@@ -47,10 +47,10 @@ pub const REFUSALS_NAMED: usize = 20;
 pub struct Encoded {
     /// Datapoints in the body.
     pub datapoints: u64,
-    /// Datapoints left out because the same series had one for the same moment.
+    /// Datapoints left out because they say the same again: series, moment and value.
     pub duplicates: u64,
-    /// Datapoints left out because the output takes one per series and payload, and this one has another
-    /// timestamp: they are lost for this output.
+    /// Datapoints left out because their series had another value before: they are lost for this output. Mostly a
+    /// label is missing that would tell two series apart.
     pub superseded: u64,
     /// Datapoints that the output must not be sent.
     pub refused: u64,

@@ -9,13 +9,11 @@ use collectors::datapoint::{Label, LabelKind};
 use collectors::decode::nearest;
 use collectors::period::Period;
 
-use crate::config::{Config, DEFAULT_POLLING_INTERVAL};
+use crate::config::Config;
 use crate::outputs::Output;
 
 /// How long a job may take when it does not say.
-const DEFAULT_JOB_TIMEOUT: Duration = Duration::from_secs(30);
-/// Delivery has a fifth of the run, and at most this.
-const LONGEST_DEFAULT_RESERVE: Duration = Duration::from_secs(30);
+pub const DEFAULT_JOB_TIMEOUT: Period = Period::from_secs(30);
 
 /// What the person or machine that starts the run asks for.
 #[derive(Debug, Clone)]
@@ -121,13 +119,11 @@ impl Plan {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let interval = config.polling.polling_interval.unwrap_or(DEFAULT_POLLING_INTERVAL).get();
+        let polling = &config.polling;
         let agent = config.agent;
-        let timeout = agent.timeout.map_or(interval, Period::get);
-        let reserve = match agent.delivery_reserve {
-            Some(reserve) => reserve.get().min(timeout),
-            None => (timeout / 5).min(LONGEST_DEFAULT_RESERVE),
-        };
+        let timeout = agent.timeout(polling).get();
+        let reserve = agent.delivery_reserve(polling).get().min(timeout);
+        let interval = polling.interval().get();
         let wanted =
             |id: &str| request.only.is_empty() || request.only.iter().any(|only| only == id);
         let jobs = config.jobs.into_iter().filter(|job| job.settings.enabled);
@@ -140,7 +136,7 @@ impl Plan {
                 collector: job.collector.into(),
                 target,
                 labels: labels(&settings.labels.0),
-                timeout: settings.timeout.map_or(DEFAULT_JOB_TIMEOUT, Period::get),
+                timeout: settings.timeout.unwrap_or(DEFAULT_JOB_TIMEOUT).get(),
                 outputs: settings.outputs,
             }
         });

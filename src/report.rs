@@ -138,9 +138,9 @@ pub struct OutputReport {
     pub refused: u64,
     /// The first of those.
     pub refusals: Vec<String>,
-    /// Datapoints left out because their series had one for the same moment.
+    /// Datapoints left out because they say the same again.
     pub duplicates: u64,
-    /// Datapoints left out because the output takes one per series and run.
+    /// Datapoints left out because their series had another value before.
     pub superseded: u64,
     /// Datapoints that are lost for another reason.
     pub lost: u64,
@@ -217,7 +217,11 @@ impl OutputReport {
         say(self.quarantined, format!("set aside{note}"));
         say(self.lost, format!("lost{note}"));
         say(self.refused, format!("refused: {}", self.refusals.join("; ")));
-        say(self.superseded, "left out: it takes one datapoint of a series in each run".to_owned());
+        say(
+            self.superseded,
+            "left out: their series had another value in this run; a label may be missing"
+                .to_owned(),
+        );
         if lines.is_empty()
             && let Some(note) = &self.note
         {

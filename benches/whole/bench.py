@@ -1,10 +1,12 @@
 """What the figures are measured with: pairs of runs, a folder, servers that end."""
 
+import os
 import shutil
 import statistics
 import time
 import urllib.request
 from contextlib import ExitStack
+from pathlib import Path
 
 from . import process, servers
 
@@ -80,7 +82,23 @@ class Bench:
         self.need("nginx", "openssl")
         return self.stack.enter_context(servers.nginx(self.folder / "nginx", upstream))
 
-    def collector(self, config, *arguments, stdout="/dev/null"):
+    def authorities(self, authority):
+        """What to trust, with a name for it: that authority alone, and among all that Debian trusts."""
+        yield "one authority", authority
+        system = Path("/etc/ssl/certs/ca-certificates.crt")
+        if system.exists():
+            bundle = self.folder / "authorities.pem"
+            bundle.write_bytes(system.read_bytes() + authority.read_bytes())
+            yield "all of Debian's authorities", bundle
+
+    def yardstick(self, script, folder, *arguments, stdout=os.devnull):
+        """A program in Python that uses PattooShared with the configuration in `folder`."""
+        self.need("PattooShared")
+        environment = {**os.environ, "PATTOO_CONFIGDIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        path = Path(__file__).parent / "yardsticks" / script
+        return process.Command([self.tools.python, str(path), *arguments], environment, str(stdout))
+
+    def collector(self, config, *arguments, stdout=os.devnull):
         argv = [self.tools.collector, "run", "--once", "--config", str(config), *arguments]
         # Nothing of the caller's environment may change what is measured.
         return process.Command(argv, {"PATH": "/usr/bin:/bin", "HOME": str(self.folder)}, str(stdout))

@@ -1,6 +1,5 @@
 """Many programs that do nothing: what starting one costs."""
 
-import os
 import re
 
 from . import library, process
@@ -58,6 +57,5 @@ def _ours(bench, count):
     address = bench.server()
     library.configure(bench, address)
     jobs = [f"  - {{id: true_{number}, exec: {{command: [/bin/true], format: jsonl}}}}\n" for number in range(count)]
-    threads = 2 * len(os.sched_getaffinity(0))
-    head = library.head(bench, address, threads)
+    head = library.head(bench, address)
     return bench.collector(bench.write("collector.yaml", head + "jobs:\n" + "".join(jobs)))

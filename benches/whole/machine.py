@@ -6,15 +6,21 @@ from pathlib import Path
 
 from . import process
 
+PACKAGES = """
+from importlib.metadata import version
+for name in ("PattooShared", "psutil", "requests"):
+    print(name, version(name))
+"""
+
 
 def describe(tools):
     """One line each for the machine, what is measured, and what it is measured against."""
     memory_kib = _field("/proc/meminfo", "MemTotal").split()
     processors = len(os.sched_getaffinity(0))
-    release = process.output(["sed", "-n", 's/^PRETTY_NAME="\\(.*\\)"$/\\1/p', "/etc/os-release"])
+    release = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
     loads = Path("/proc/loadavg").read_text(encoding="utf-8").split()[:2]
     machine = [
-        f"{_field('/proc/cpuinfo', 'model name') or platform.machine()}",
+        _field("/proc/cpuinfo", "model name") or platform.machine(),
         f"{processors} processors",
         f"{int(memory_kib[0]) / 2**20:.0f} GiB" if memory_kib else "",
         f"{release}, Linux {platform.release()}",
@@ -22,7 +28,13 @@ def describe(tools):
     ]
     size = os.path.getsize(tools.collector) / 2**20
     ours = f"{process.output([tools.collector, '--version'])}, static, {size:.1f} MiB"
-    return f"Machine: {'; '.join(filter(None, machine))}.  \nOurs: {ours}.  \nYardsticks: {', '.join(_versions(tools))}.\n"
+    lines = [
+        f"Machine: {'; '.join(filter(None, machine))}.",
+        f"Ours: {ours}.",
+        f"Yardsticks: {', '.join(_versions(tools))}.",
+    ]
+    # Two spaces break a line in Markdown.
+    return "  \n".join(lines) + "\n"
 
 
 def _versions(tools):
@@ -31,8 +43,7 @@ def _versions(tools):
 
     listed = [words(["curl", "--version"]), _collectd()]
     listed.append(words(["nginx", "-v"], 3).removeprefix("nginx version: "))
-    program = "from importlib.metadata import version as v; print(*(f'{n} {v(n)}' for n in ('PattooShared', 'psutil', 'requests')), sep=', ')"
-    listed.append(process.output([tools.python, "-c", program]))
+    listed += process.output([tools.python, "-c", PACKAGES]).splitlines()
     listed.append(f"Python {platform.python_version()}")
     return [name for name in listed if name]
 

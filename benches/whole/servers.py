@@ -78,7 +78,8 @@ def _certificates(folder):
     quiet = {"check": True, "cwd": folder, "capture_output": True}
     authority = ["-subj", "/CN=bench", "-keyout", "ca.key", "-out", "ca.pem"]
     subprocess.run(["openssl", "req", "-x509", *key, "-days", "2", *authority], **quiet)
-    subprocess.run(["openssl", "req", *key, "-subj", "/CN=127.0.0.1", "-keyout", "server.key", "-out", "server.csr"], **quiet)
+    server = ["-subj", "/CN=127.0.0.1", "-keyout", "server.key", "-out", "server.csr"]
+    subprocess.run(["openssl", "req", *key, *server], **quiet)
     (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n", encoding="utf-8")
     sign = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names"]
     subprocess.run(["openssl", "x509", "-req", "-in", "server.csr", *sign, "-out", "server.pem"], **quiet)

@@ -1,6 +1,5 @@
 """A whole small run: start, configuration, one collector, one request, end."""
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from .bench import Unavailable
 from .process import Command
 from .table import Row
 
-YARDSTICK = Path(__file__).parent / "yardsticks" / "small_run.py"
 JOBS = 50
 
 COLLECTD = """
@@ -70,20 +68,14 @@ def plain(bench):
 
 
 def tls(bench):
-    """One HTTPS request in a configuration of 50 jobs; the authority alone in its file, and among all of Debian's."""
+    """One HTTPS request in a configuration of 50 jobs."""
     bench.need("curl", "nginx", "openssl")
     bench.need_kinds("http", "stdout")
     server = bench.server()
     address, authority = bench.nginx(server)
     url = f"https://{address}/"
-    bundle = bench.folder / "bundle.pem"
-    system = Path("/etc/ssl/certs/ca-certificates.crt")
-    files = [("its authority only", authority)]
-    if system.exists():
-        bundle.write_bytes(system.read_bytes() + authority.read_bytes())
-        files.append(("all of Debian's authorities", bundle))
     head = f"main: {{daemon_directory: {bench.folder}/state}}\noutputs: [{{stdout: {{}}}}]\n"
-    for what, file in files:
+    for what, file in bench.authorities(authority):
         job = (
             f"  - id: web\n    http:\n      url: {url}\n      tls: {{ca_file: {file}}}\n"
             "      mapping: {values: {value: /value}}\n"
@@ -138,5 +130,4 @@ def _collectd(bench, _config, address, _folder):
 
 
 def _library(bench, _config, _address, folder):
-    environment = {**os.environ, "PATTOO_CONFIGDIR": str(folder)}
-    return Command([bench.tools.python, str(YARDSTICK)], environment)
+    return bench.yardstick("small_run.py", folder)

@@ -379,6 +379,13 @@ fn normalise_name(name: &str) -> Result<Cow<'_, str>, Flaw> {
 
 /// Without surrounding white space as Python's `str.strip` sees it: Unicode's, and the four ASCII separators.
 pub fn trim(text: &str) -> &str {
+    // Nearly every text begins and ends with a letter or digit, and this is called for each one.
+    if let [first, .., last] = text.as_bytes()
+        && first.is_ascii_graphic()
+        && last.is_ascii_graphic()
+    {
+        return text;
+    }
     text.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
 }
 

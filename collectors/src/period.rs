@@ -32,6 +32,11 @@ impl Period {
         Self(Duration::from_millis(milliseconds))
     }
 
+    /// A length of time, cut to a hundred years.
+    pub fn of(duration: Duration) -> Self {
+        Self(duration.min(LONGEST))
+    }
+
     /// The length of time.
     pub const fn get(self) -> Duration {
         self.0

@@ -88,3 +88,16 @@ fn resolve<'a>(schema: &'a Value, definitions: &'a Value) -> &'a Value {
     let name = schema.get("$ref").and_then(Value::as_str).and_then(|at| at.rsplit('/').next());
     name.and_then(|name| definitions.get(name)).unwrap_or(schema)
 }
+
+/// The man page: of the program, and behind it those of its commands, so that one file has everything.
+pub(super) fn man(program: clap::Command) -> io::Result<Status> {
+    let mut stdout = io::stdout().lock();
+    let mut program = program;
+    program.build();
+    clap_mangen::Man::new(program.clone()).render(&mut stdout)?;
+    for command in program.get_subcommands().filter(|command| command.get_name() != "help") {
+        let title = format!("collector-{}", command.get_name());
+        clap_mangen::Man::new(command.clone()).title(title).render(&mut stdout)?;
+    }
+    Ok(Status::Success)
+}

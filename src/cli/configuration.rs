@@ -8,7 +8,9 @@ use std::path::Path;
 use super::args::{Common, Init, Print};
 use super::{load, say};
 use crate::config::{Environment, schema};
+use crate::host;
 use crate::report::Status;
+use crate::store::Store;
 
 /// The annotated configuration that `collector init` writes.
 const SAMPLE: &str = include_str!("../../config/collector.yaml");
@@ -31,7 +33,8 @@ pub(super) fn init(options: &Init) -> io::Result<Status> {
         Ok(()) => {
             writeln!(
                 io::stdout(),
-                "`{file}` is written. Try: collector run --once --config {file}"
+                "`{file}` is written. Try: collector run --once --config {file}\n\
+                 (or `export COLLECTOR_CONFIG={file}`; /etc/collector/ is where it belongs)"
             )?;
             Ok(Status::Success)
         }
@@ -59,7 +62,13 @@ pub(super) fn print(
         return Ok(Status::Success);
     }
     let Some(config) = load(common, environment) else { return Ok(Status::Usage) };
-    let text = serde_yaml::to_string(&config.effective()).map_err(io::Error::other)?;
+    let hostname = config.agent.hostname.clone().unwrap_or_else(host::fully_qualified_name);
+    let daemon_directory = match &config.main.daemon_directory {
+        Some(directory) => config.directory.join(directory),
+        None => Store::default_directory(environment, rustix::process::getuid().is_root()),
+    };
+    let effective = config.effective(&hostname, &daemon_directory);
+    let text = serde_yaml::to_string(&effective).map_err(io::Error::other)?;
     stdout.write_all(text.as_bytes())?;
     Ok(Status::Success)
 }

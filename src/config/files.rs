@@ -9,13 +9,15 @@ use std::sync::Arc;
 use collectors::decode::{Problem, Segment, Side};
 use serde_json::Value;
 
-use super::origin::{FILE_NAMES, Origin};
+use super::origin::{FILE_NAMES, Origin, is_there};
 use super::problems::{Mistake, Source};
 use super::{locate, tree};
 
 /// What is run where there is no configuration.
 pub const DEMONSTRATION: &str = include_str!("demonstration.yaml");
 
+/// Lists and maps are refused beyond this depth before the parser sees them: it takes seconds for a megabyte of `[`.
+const DEPTH_CAP: usize = 2_000;
 /// A configuration file is refused beyond this, in bytes.
 const FILE_CAP_BYTES: u64 = 16 * 1024 * 1024;
 /// How many files a configuration may have, with what it includes.
@@ -31,7 +33,7 @@ impl File {
     /// Whether sections that are unknown here belong to somebody else.
     pub(super) fn is_foreign(&self) -> bool {
         let name = self.source.path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| name.starts_with("pattoo"))
+        matches!(name, Some("pattoo.yaml" | "pattoo_agent.yaml"))
     }
 }
 
@@ -46,7 +48,7 @@ pub(super) fn read(origin: &Origin) -> (Vec<File>, Vec<Mistake>) {
         Origin::File(path) => reading.file(path),
         Origin::Directory(directory) => {
             let present = FILE_NAMES.iter().map(|name| directory.join(name));
-            let present: Vec<_> = present.filter(|path| path.exists()).collect();
+            let present: Vec<_> = present.filter(|path| is_there(path)).collect();
             if present.is_empty() {
                 let message = format!("no configuration here: none of {}", FILE_NAMES.join(", "));
                 reading.mistakes.push(Mistake::of_file(directory, message));
@@ -85,6 +87,11 @@ impl Reading {
     }
 
     fn parse(&mut self, source: Source) {
+        if depth(&source.text) > DEPTH_CAP {
+            let message = format!("brackets are open {DEPTH_CAP} deep: this is no configuration");
+            self.mistakes.push(Mistake::of_file(&source.path, message));
+            return;
+        }
         let source = Arc::new(source);
         match tree::parse(&source.text) {
             Err(error) => {
@@ -93,8 +100,7 @@ impl Reading {
                     Some((what, _)) => format!("this is no YAML: {what}"),
                     None => format!("this is no YAML: {error}"),
                 };
-                let path = String::new();
-                self.mistakes.push(Mistake { source, place, path, message, hint: None });
+                self.mistakes.push(Mistake::of_text(&source, place, message));
             }
             Ok((tree, problems)) => {
                 let problems = problems.into_iter().map(|problem| Mistake::new(&source, problem));
@@ -102,9 +108,9 @@ impl Reading {
                 match &tree {
                     Value::Object(map) if !map.is_empty() => {}
                     Value::Object(_) | Value::Null => {
-                        let hint = "`collector init` writes one to start from".to_owned();
                         let mistake = Mistake::of_file(&source.path, "the configuration is empty");
-                        self.mistakes.push(Mistake { hint: Some(hint), ..mistake });
+                        let hint = "`collector init` writes one to start from";
+                        self.mistakes.push(mistake.hint(hint));
                     }
                     _ => {
                         let problem = Problem::at(&[], "expected sections such as `jobs:`");
@@ -147,6 +153,21 @@ impl Reading {
     }
 }
 
+/// How deep brackets are open at the deepest place, quotes and comments not regarded.
+fn depth(text: &str) -> usize {
+    let mut open = 0_usize;
+    let mut deepest = 0;
+    for byte in text.bytes() {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(open);
+    }
+    deepest
+}
+
 /// The files that a pattern names, sorted. A pattern with wildcards may name none, a plain name may not.
 fn expand(folder: &Path, pattern: &Value) -> Result<Vec<PathBuf>, String> {
     let Value::String(pattern) = pattern else {
@@ -159,7 +180,8 @@ fn expand(folder: &Path, pattern: &Value) -> Result<Vec<PathBuf>, String> {
     };
     let found =
         glob::glob(&rooted).map_err(|error| format!("`{pattern}` is no pattern: {error}"))?;
-    let found: Vec<PathBuf> = found.filter_map(Result::ok).collect();
+    let found = found.collect::<Result<Vec<PathBuf>, _>>();
+    let found = found.map_err(|error| format!("`{pattern}`: {error}"))?;
     if found.is_empty() && !pattern.contains(['*', '?', '[']) {
         return Err(format!("`{pattern}` is not there"));
     }
@@ -167,6 +189,11 @@ fn expand(folder: &Path, pattern: &Value) -> Result<Vec<PathBuf>, String> {
 }
 
 fn read_text(path: &Path) -> Result<String, String> {
+    // A pipe would be waited for without end.
+    let kind = fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?;
+    if !kind.is_file() {
+        return Err("this is no file".into());
+    }
     let file = fs::File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
     let mut bytes = Vec::new();
     file.take(FILE_CAP_BYTES + 1)

@@ -10,7 +10,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 
 /// A place in a file, both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub(super) struct Place {
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
@@ -110,6 +110,8 @@ impl<'de> Visitor<'de> for Probe<'_> {
             }
         }
         seq.next_element_seed(Probe { path: rest, ..self })?;
+        // A list that is left half read is an error of its own, at its start.
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
         Ok(())
     }
 

@@ -35,11 +35,29 @@ impl Origin {
             return Self::Directory(path);
         }
         let system = Path::new(SYSTEM_DIRECTORY);
-        if FILE_NAMES.iter().any(|name| system.join(name).exists()) {
+        if FILE_NAMES.iter().any(|name| is_there(&system.join(name))) {
             return Self::Directory(system.to_owned());
         }
         Self::Demonstration
     }
+}
+
+impl Origin {
+    /// The same from the root, so that nothing depends on where the program stands.
+    pub(super) fn absolute(&self) -> Self {
+        // Only an empty path has no absolute form, and reading that tells why it cannot be.
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        match self {
+            Self::File(path) => Self::File(absolute(path)),
+            Self::Directory(path) => Self::Directory(absolute(path)),
+            Self::Demonstration => Self::Demonstration,
+        }
+    }
+}
+
+/// Whether a file is there. One that may not be looked at is: reading it tells why.
+pub(super) fn is_there(path: &Path) -> bool {
+    path.try_exists().unwrap_or(true)
 }
 
 #[cfg(test)]

@@ -8,6 +8,11 @@ use collectors::period::Period;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// How often runs happen when the configuration does not say.
+const DEFAULT_INTERVAL: Period = Period::from_secs(300);
+/// Delivery has a fifth of the run when the configuration does not say, and at most this.
+const LONGEST_DEFAULT_RESERVE: Period = Period::from_secs(30);
+
 /// `main`: folders.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -169,10 +174,22 @@ impl JobSettings {
             let hint = "leave `outputs` out for all of them, or say `enabled: false`";
             problems.push(Problem::at(&["outputs"], "the job feeds no output").hint(hint));
         }
+        let mut names: Vec<String> = Vec::new();
         for (name, value) in &self.labels.0 {
-            if let Err(flaw) = Label::from_json(name, value, LabelKind::Identity) {
-                problems.push(Problem::at(&["labels", name], format!("label `{name}`: {flaw}")));
-            }
+            let message = match Label::from_json(name, value, LabelKind::Identity) {
+                Err(flaw) => format!("label `{name}`: {flaw}"),
+                Ok(label) if names.iter().any(|known| known == label.name()) => {
+                    format!("label `{name}` is there twice: names are lower case")
+                }
+                Ok(label) if label.name().contains("pattoo") => {
+                    format!("label `{name}`: names with `pattoo` in them are its protocol's own")
+                }
+                Ok(label) => {
+                    names.push(label.name().to_owned());
+                    continue;
+                }
+            };
+            problems.push(Problem::at(&["labels", name], message));
         }
         problems
     }
@@ -181,6 +198,30 @@ impl JobSettings {
 impl OutputSettings {
     /// The keys, so that an output can be taken apart without making a schema.
     pub(super) const NAMES: &'static [&'static str] = &["id", "enabled"];
+}
+
+impl Polling {
+    /// How often a run happens.
+    pub fn interval(&self) -> Period {
+        self.polling_interval.unwrap_or(DEFAULT_INTERVAL)
+    }
+
+    /// What cannot be, at paths from the configuration's root.
+    pub(super) fn conflicts(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.interval().get().is_zero() {
+            problems.push(Problem::at(&["polling", "polling_interval"], "the interval is zero"));
+        }
+        if let Some(address) = &self.ip_address
+            && let Err(message) = crate::outputs::pattoo::check_address(address)
+        {
+            problems.push(Problem::at(&["polling", "ip_address"], message));
+        }
+        if self.ip_bind_port == Some(0) {
+            problems.push(Problem::at(&["polling", "ip_bind_port"], "no server listens on port 0"));
+        }
+        problems
+    }
 }
 
 impl Agent {
@@ -198,17 +239,29 @@ impl Agent {
         if self.threads == 0 {
             problems.push(Problem::at(&["agent", "threads"], "no job can run on 0 threads"));
         }
-        if polling.polling_interval.is_some_and(|interval| interval.get().is_zero()) {
-            problems.push(Problem::at(&["polling", "polling_interval"], "the interval is zero"));
+        let timeout = self.timeout(polling);
+        if self.timeout.is_some_and(|timeout| timeout.get().is_zero()) {
+            problems.push(Problem::at(&["agent", "timeout"], "a run cannot be done in no time"));
+        } else if self.delivery_reserve.is_some_and(|reserve| reserve >= timeout) {
+            let message = format!("nothing is left to collect in: a run may take {timeout}");
+            let hint = "`agent.timeout` says how long, else `polling.polling_interval`";
+            problems.push(Problem::at(&["agent", "delivery_reserve"], message).hint(hint));
         }
-        if let (Some(timeout), Some(reserve)) = (self.timeout, self.delivery_reserve)
-            && reserve >= timeout
-        {
-            let message =
-                format!("`delivery_reserve` {reserve} leaves nothing of `timeout` {timeout}");
-            problems.push(Problem::at(&["agent", "delivery_reserve"], message));
+        if self.hostname.as_ref().is_some_and(|name| name.trim().is_empty()) {
+            problems.push(Problem::at(&["agent", "hostname"], "the host's name is empty"));
         }
         problems
+    }
+
+    /// How long a run may take.
+    pub fn timeout(&self, polling: &Polling) -> Period {
+        self.timeout.unwrap_or_else(|| polling.interval())
+    }
+
+    /// How much of that is kept for delivery.
+    pub fn delivery_reserve(&self, polling: &Polling) -> Period {
+        let fifth = Period::of(self.timeout(polling).get() / 5);
+        self.delivery_reserve.unwrap_or_else(|| fifth.min(LONGEST_DEFAULT_RESERVE))
     }
 }
 

@@ -114,16 +114,16 @@ pub fn post(post: &Post<'_>, deadline: Instant) -> Result<Answer, Error> {
     })
 }
 
-/// Whether a server answers at `url`, whatever it says.
+/// The status with which a server answers a GET of `url`.
 ///
 /// # Errors
 /// Why it does not.
-pub fn reach(url: &str, deadline: Instant) -> Result<String, String> {
+pub fn reach(url: &str, deadline: Instant) -> Result<u16, String> {
     let left = deadline.saturating_duration_since(Instant::now());
     let shown = collectors::web::redact_url(url);
     let agent = collectors::web::agent(None).map_err(|error| crate::report::chain(&error))?;
     match agent.get(url).config().timeout_global(Some(left)).build().call() {
-        Ok(response) => Ok(format!("`{shown}` is there (status {})", response.status().as_u16())),
+        Ok(response) => Ok(response.status().as_u16()),
         Err(error) => Err(format!("`{shown}`: {}", crate::report::chain(&error))),
     }
 }

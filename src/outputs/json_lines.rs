@@ -14,9 +14,24 @@ use crate::payload::{Encoded, Payload, View};
 /// # Errors
 /// Only those of `to`.
 pub fn encode(payload: &Payload, to: &mut dyn Write) -> io::Result<Encoded> {
+    encode_if(payload, to, |_, _| true)
+}
+
+/// The same for those datapoints that `wants` lets through; it counts the others itself.
+///
+/// # Errors
+/// Only those of `to`.
+pub fn encode_if(
+    payload: &Payload,
+    to: &mut dyn Write,
+    mut wants: impl FnMut(View<'_>, &mut Encoded) -> bool,
+) -> io::Result<Encoded> {
     let mut encoded = Encoded::default();
     let mut line = Vec::with_capacity(256);
     for view in payload.datapoints() {
+        if !wants(view, &mut encoded) {
+            continue;
+        }
         line.clear();
         serde_json::to_writer(&mut line, &Line(view))?;
         line.push(b'\n');

@@ -20,6 +20,7 @@
 use std::io::{self, Write};
 use std::time::Instant;
 
+use collectors::decode::Problem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +75,31 @@ impl Pattoo {
     }
 }
 
+/// A server's name or address, and nothing around it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_address(address: &str) -> Result<(), String> {
+    let address = address.trim();
+    if address.is_empty() {
+        return Err("the server's address is empty".to_owned());
+    }
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if address.parse::<std::net::IpAddr>().is_ok() || address.chars().all(is_plain) {
+        return Ok(());
+    }
+    Err(format!("`{address}` is no name or address: without scheme, port and path"))
+}
+
 impl Output for Pattoo {
+    fn conflicts(&self) -> Vec<Problem> {
+        let address = check_address(&self.ip_address).err();
+        let address = address.map(|message| Problem::at(&["ip_address"], message));
+        let port = (self.ip_bind_port == 0)
+            .then(|| Problem::at(&["ip_bind_port"], "no server listens on port 0"));
+        address.into_iter().chain(port).collect()
+    }
+
     fn encode(&self, payload: &Payload, to: &mut dyn Write) -> io::Result<Encoded> {
         let settings = Settings::for_datapoints(payload.len());
         encode_with(payload, Settings { limits: self.limits, ..settings }, to)
@@ -111,6 +136,11 @@ impl Output for Pattoo {
     }
 
     fn check(&self, surroundings: &Surroundings, deadline: Instant) -> Result<String, String> {
-        http::reach(&self.url(surroundings), deadline)
+        let url = self.url(surroundings);
+        match http::reach(&url, deadline)? {
+            // It takes nothing but POST there.
+            405 => Ok(format!("`{url}` is a pattoo server's")),
+            status => Err(format!("`{url}` is no pattoo server's: status {status}, expected 405")),
+        }
     }
 }

@@ -30,13 +30,14 @@ mod write;
 
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use collectors::decode::Problem;
 use collectors::period::Period;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::repeats::Repeats;
 use super::{Body, Destination, Output, Receipt, Surroundings, file, json_lines};
 use crate::payload::{Encoded, Payload};
 use crate::report::chain;
@@ -78,7 +79,8 @@ impl Sqlite {
 
 impl Output for Sqlite {
     fn encode(&self, payload: &Payload, to: &mut dyn Write) -> io::Result<Encoded> {
-        json_lines::encode(payload, to)
+        let mut repeats = Repeats::default();
+        json_lines::encode_if(payload, to, |view, encoded| repeats.is_first(view, encoded))
     }
 
     fn destination(&self, surroundings: &Surroundings) -> Destination {
@@ -96,9 +98,10 @@ impl Output for Sqlite {
             Ok(connection) => connection,
             Err(error) => return retry(chain(&error)),
         };
-        let retention = self
-            .retention
-            .map(|period| write::Retention { now_ms: surroundings.now_ms, kept: period.get() });
+        let retention = self.retention.map(|period| write::Retention {
+            now_ms: oldest_now(surroundings),
+            kept: period.get(),
+        });
         let inserted = body.open().map_err(write::Error::Body).and_then(|reader| {
             let mut reader = BufReader::with_capacity(64 * 1024, reader);
             write::insert(&mut connection, &mut reader, retention, deadline)
@@ -131,6 +134,13 @@ impl Output for Sqlite {
         let problem = Problem::at(&["retention"], "`retention` is zero: nothing would be kept");
         vec![problem.hint("`null` keeps everything")]
     }
+}
+
+/// The run's clock, or the machine's where the run's is ahead of it: a `--at` in the future must not make what is
+/// stored look old.
+fn oldest_now(surroundings: &Surroundings) -> i64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    surroundings.now_ms.min(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ extra: 1
         assert!(told.contains(&place), "no mistake at {place} in\n{told}");
         assert!(told.contains(what), "no {what:?} in\n{told}");
     }
-    assert!(told.contains("\n 10 |       cuont: 3\n    |       ^"), "{told}");
+    assert!(told.contains("\n 10 |       cuont…\n    |       ^"), "{told}");
 }
 
 #[test]

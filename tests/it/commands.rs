@@ -72,5 +72,41 @@ fn completions_and_man_page_are_printed() {
     for shell in ["bash", "zsh", "fish"] {
         Workspace::empty().command(&["completions", shell]).finish().exit(0).prints("collector");
     }
-    Workspace::empty().command(&["man"]).finish().exit(0).prints(".TH collector");
+    let man = Workspace::empty().command(&["man"]).finish().exit(0);
+    man.prints(".TH collector").prints("dry\\-run").prints("since");
+}
+
+#[test]
+fn the_configurations_that_we_show_are_good() {
+    let read = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        fs::read_to_string(path).expect("the file")
+    };
+    let readme = read("README.md");
+    let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let (yaml, _) = block.split_once("```").expect("the block's end");
+        Workspace::new(yaml).run(&["check"]).exit(0);
+    }
+    // The sample with everything in it that is commented out: a comment that is YAML has no blank sentence behind `#`.
+    let sample = read("config/collector.yaml");
+    let whole: String = sample
+        .lines()
+        .map(|line| match line.find("# ") {
+            Some(at) if is_yaml(&line[at + 2..]) => format!("{}{}\n", &line[..at], &line[at + 2..]),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let workspace = Workspace::empty();
+    workspace.write("collector.yaml", whole.replace("include: conf.d", "include: ./conf.d"));
+    workspace.run(&["check"]).exit(0).prints("3 jobs");
+}
+
+/// Whether a comment's text is a line of YAML that is turned off: a key, or an element of a list.
+fn is_yaml(text: &str) -> bool {
+    let text = text.trim_start();
+    let word = text.trim_start_matches("- ");
+    let key = word.split(':').next().unwrap_or_default();
+    word.contains(':') && !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
 }

@@ -202,19 +202,6 @@ fn a_report_and_an_output_cannot_both_have_standard_output() {
 }
 
 #[test]
-fn datapoints_that_no_output_is_to_have_are_lost_and_told() {
-    let yaml = "
-agent: {run_metrics: false}
-outputs:
-  - {id: off, enabled: false, file: {path: a.jsonl}}
-  - {id: on, file: {path: b.jsonl}}
-jobs:
-  - {id: nowhere, random: {seed: 1}, outputs: [off]}
-";
-    Workspace::new(yaml).run(&["run", "--once"]).exit(5).says("feed no output");
-}
-
-#[test]
 fn a_job_may_have_the_name_of_the_runs_own_datapoints() {
     let yaml = "
 outputs:
@@ -269,4 +256,19 @@ fn a_second_signal_ends_the_process_at_once() {
     run.signal("INT");
     run.finish().exit(130);
     assert!(workspace.files("daemon").iter().any(|file| file.contains("spool")));
+}
+
+#[test]
+fn two_values_of_one_series_and_moment_are_told() {
+    let yaml = "
+agent: {run_metrics: false}
+jobs:
+  - {id: a, target: t, random: {seed: 1}}
+  - {id: b, target: t, random: {seed: 2}}
+";
+    let workspace = Workspace::new(yaml);
+    workspace.run(&["run", "--once"]).exit(5).says("1 datapoints left out");
+    let same = Workspace::new(&yaml.replace("seed: 2", "seed: 1"));
+    let report = same.run(&["run", "--once", "--report", "json"]).exit(0);
+    report.prints("\"duplicates\": 1").prints("\"accepted\": 1");
 }

@@ -24,6 +24,19 @@ pub(super) enum Raw<'a> {
     Other(&'static str),
 }
 
+/// The bytes at which a text ends, or something else than text begins: quote, backslash, control characters.
+const ENDS_TEXT: [bool; 256] = {
+    let mut ends = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        ends[byte] = true;
+        byte += 1;
+    }
+    ends[b'"' as usize] = true;
+    ends[b'\\' as usize] = true;
+    ends
+};
+
 /// A place in a line.
 pub(super) struct Cursor<'a> {
     text: &'a str,
@@ -108,14 +121,16 @@ impl<'a> Cursor<'a> {
         let start = self.at;
         let mut is_plain = true;
         loop {
+            let rest = &self.text.as_bytes()[self.at..];
+            let stop = rest.iter().position(|&byte| ENDS_TEXT[usize::from(byte)]);
+            self.at += stop.unwrap_or(rest.len());
             match self.byte() {
                 b'"' => break,
                 b'\\' => {
                     is_plain = false;
                     self.escape()?;
                 }
-                0..0x20 => return Err(self.expected("the end of a text")),
-                _ => self.at += 1,
+                _ => return Err(self.expected("the end of a text")),
             }
         }
         let end = self.at;

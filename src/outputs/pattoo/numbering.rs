@@ -126,7 +126,8 @@ impl<'a> Numbering<'a> {
             self.pairs.starts.push(self.pairs.count);
         }
         self.pairs.rows.push(Row { value: NONE, checksum: NONE });
-        let value = self.pairs.payload.batches[batch].batch.value(point);
+        let datapoints = &self.pairs.payload.batches[batch].batch;
+        let value = datapoints.value(point);
         self.limits.value(&value)?;
         let shared = self.shared(batch, point)?;
         let series = self.pairs.series(shared, point.data_type);
@@ -135,7 +136,8 @@ impl<'a> Numbering<'a> {
             Some(Earlier::InAnotherBatch { checksum }) => Some(checksum),
             Some(Earlier::InThisBatch(earlier)) => {
                 let is_same_time = earlier.timestamp_ms == point.timestamp_ms;
-                return Ok(if is_same_time { Verdict::Duplicate } else { Verdict::Superseded });
+                let is_same = is_same_time && datapoints.value(earlier) == value;
+                return Ok(if is_same { Verdict::Duplicate } else { Verdict::Superseded });
             }
         };
         // Numbered in the order in which the datapoint has them.

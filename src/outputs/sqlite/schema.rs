@@ -150,9 +150,12 @@ pub(super) fn open_to_read(path: &Path, deadline: Instant) -> Result<Option<Conn
     Ok(identify(&connection, path)?.then_some(connection))
 }
 
+/// SQLite counts milliseconds in 32 bits; nobody holds a lock this long.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(3_600);
+
 /// How long other writers may be waited for.
 pub(super) fn patience(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
+    deadline.saturating_duration_since(Instant::now()).min(LONGEST_PATIENCE)
 }
 
 /// SQLite itself would make a file that everybody may read; those beside it get the mode of this one.

@@ -11,7 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     }
     match Config::load(&Origin::File(path)) {
-        Ok(config) => drop(config.effective()),
+        Ok(config) => drop(config.effective("host", std::path::Path::new("/d"))),
         Err(mistakes) => assert!(!mistakes.to_string().is_empty()),
     }
 });

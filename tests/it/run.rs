@@ -217,19 +217,6 @@ fn a_report_and_an_output_cannot_both_have_standard_output() {
 }
 
 #[test]
-fn datapoints_that_no_output_is_to_have_are_lost_and_told() {
-    let yaml = "
-agent: {run_metrics: false}
-outputs:
-  - {id: off, enabled: false, file: {path: a.jsonl}}
-  - {id: on, file: {path: b.jsonl}}
-jobs:
-  - {id: nowhere, random: {seed: 1}, outputs: [off]}
-";
-    Workspace::new(yaml).run(&["run", "--once"]).exit(5).says("feed no output");
-}
-
-#[test]
 fn a_job_may_have_the_name_of_the_runs_own_datapoints() {
     let yaml = "
 outputs:

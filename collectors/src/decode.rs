@@ -96,9 +96,10 @@ pub fn decode<T: DeserializeOwned + JsonSchema>(tree: &Value) -> Result<T, Vec<P
     while let Some((path, message)) = failure {
         let is_root = path.is_empty();
         let is_missing = message.starts_with("missing field");
-        // What was taken out may have been required: its absence is no second mistake.
-        if !(is_missing && pruned.touched(&path)) {
-            problems.push(type_error(pruned.original(&path), &message));
+        // What was taken out may have been required, or all there was: its absence is no second mistake.
+        let is_consequence = (is_missing || pruned.is_empty(&path)) && pruned.touched(&path);
+        if !is_consequence {
+            problems.push(type_error(pruned.original(&path), &message, &schema));
         }
         if is_root || !pruned.remove(&path) {
             break;
@@ -154,6 +155,12 @@ impl Pruned {
     fn touched(&self, path: &[Segment]) -> bool {
         let original = self.original(path);
         self.removed.iter().any(|gone| gone.len() > original.len() && gone.starts_with(&original))
+    }
+
+    /// Whether there is a map at `path` with nothing left in it.
+    fn is_empty(&self, path: &[Segment]) -> bool {
+        let node = path.iter().fold(Some(&self.tree), child);
+        node.and_then(Value::as_object).is_some_and(serde_json::Map::is_empty)
     }
 
     fn remove(&mut self, path: &[Segment]) -> bool {
@@ -241,9 +248,19 @@ fn child<'a>(node: Option<&'a Value>, segment: &Segment) -> Option<&'a Value> {
     }
 }
 
-fn type_error(path: Vec<Segment>, message: &str) -> Problem {
+fn type_error(path: Vec<Segment>, message: &str, schema: &Value) -> Problem {
     let (message, expected) = words::plain(message);
-    let hint = expected.map(|expected| suggest_in(&message, format!("expected {expected}")));
+    let hint = expected.map(|expected| {
+        let names = if expected.ends_with(words::SINGLE_KEY) {
+            properties(schema, &path)
+        } else {
+            Vec::new()
+        };
+        match names.as_slice() {
+            [] => suggest_in(&message, format!("expected {expected}")),
+            names => format!("expected {expected}: `{}`", names.join("`, `")),
+        }
+    });
     Problem { path, side: Side::Value, message, hint }
 }
 
@@ -341,7 +358,7 @@ fn alternatives<'a>(root: &'a Value, node: &'a Value) -> Vec<&'a Value> {
             open.push(target);
         }
         for word in ["anyOf", "oneOf", "allOf"] {
-            open.extend(node.get(word).and_then(Value::as_array).into_iter().flatten());
+            open.extend(node.get(word).and_then(Value::as_array).into_iter().flatten().rev());
         }
     }
     found

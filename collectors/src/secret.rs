@@ -168,8 +168,8 @@ impl<'de> Deserialize<'de> for Secret {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
                 let Some((kind, name)) = map.next_entry::<String, String>()? else {
-                    // In the words of a missing field, so that a name that was no text is told once.
-                    return Err(de::Error::missing_field("env"));
+                    let message = "an empty map, expected a reference such as `{env: NAME}`";
+                    return Err(de::Error::custom(message));
                 };
                 let Some(reference) = Reference::new(&kind, name) else {
                     return Err(de::Error::unknown_field(&kind, &KINDS));

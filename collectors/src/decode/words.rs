@@ -1,5 +1,8 @@
 //! serde's words for what it met and what it wanted, in those of somebody who writes YAML.
 
+/// How the hint ends where one of several names is wanted as the key of a map.
+pub(super) const SINGLE_KEY: &str = "a single key";
+
 /// What is wrong, and what was expected instead.
 pub(super) fn plain(message: &str) -> (String, Option<String>) {
     match message.split_once(", expected ") {
@@ -64,13 +67,13 @@ fn expected(wanted: &str) -> String {
         "a sequence" | "sequence" => "a list".to_owned(),
         "map" => "a map".to_owned(),
         "map with a single key" | "string or map" => {
-            "a name, or a map with a single key".to_owned()
+            format!("a map with {SINGLE_KEY}")
         }
         "unit" | "null" => "nothing".to_owned(),
         _ if starts_with_any(wanted, &["struct ", "internally tagged ", "adjacently tagged "]) => {
             "a map".to_owned()
         }
-        _ if wanted.starts_with("enum ") => "a name, or a map with a single key".to_owned(),
+        _ if wanted.starts_with("enum ") => format!("a map with {SINGLE_KEY}"),
         _ if starts_with_any(wanted, &["tuple ", "an array of "]) => "a list".to_owned(),
         other => other.to_owned(),
     }
@@ -169,11 +172,8 @@ mod tests {
                 "wrong type: the number `5` | a map",
             ),
             (told::<Options>(json!("x")), "wrong type: the text \"x\" | a map"),
-            (told::<Way>(json!({})), "wrong value: a map | a name, or a map with a single key"),
-            (
-                told::<Way>(json!(5)),
-                "wrong type: the number `5` | a name, or a map with a single key",
-            ),
+            (told::<Way>(json!({})), "wrong value: a map | a map with a single key"),
+            (told::<Way>(json!(5)), "wrong type: the number `5` | a map with a single key"),
             (told::<Way>(json!("off")), "unknown value `off` | `on` or `by`"),
             (told::<Way>(json!({"by": "x"})), "wrong type: the text \"x\" | a map"),
         ] {

@@ -517,6 +517,22 @@ fn mistakes_are_found_where_they_are() {
 }
 
 #[test]
+fn a_mistake_inside_a_map_of_one_key_is_told_once() {
+    for (auth, place) in [
+        (json!({"bearer": 12345678}), "auth.bearer"),
+        (json!({"bearer": {"env": null}}), "auth.bearer.env"),
+    ] {
+        let options = json!({"url": "http://h/", "auth": auth});
+        let problems = decode::<Http>(&options).expect_err("a mistake");
+        let places = problems.iter().map(|p| crate::decode::Path(&p.path).to_string());
+        assert_eq!(places.collect::<Vec<_>>(), [place], "{problems:?}");
+    }
+    let problems = decode::<Http>(&json!({"url": "http://h/", "auth": {}})).expect_err("a mistake");
+    let hint = problems[0].hint.as_deref().unwrap_or_default();
+    assert_eq!(hint, "expected a map with a single key: `basic`, `bearer`, `header`");
+}
+
+#[test]
 fn the_effective_options_show_no_secret() {
     let effective = (crate::find("http").expect("registered").effective)(
         &json!({"url": "https://h/p?key=hunter2", "query": {"k": "hunter3"}, "headers": {"X": "hunter4"},

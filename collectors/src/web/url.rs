@@ -262,6 +262,12 @@ mod tests {
     }
 
     #[test]
+    fn a_reference_to_a_secret_is_no_url_and_the_hint_says_where_it_belongs() {
+        let error = serde_json::from_str::<Url>(r#"{"env": "X"}"#).expect_err("no text");
+        assert!(error.to_string().contains("`headers`, `query` or `auth`"), "{error}");
+    }
+
+    #[test]
     fn references_are_resolved_as_in_rfc_3986() {
         // Section 5.4, with the scheme and the fragments that HTTP has.
         let base = Url::parse("http://a/b/c/d;p?q").expect("a url");

@@ -19,7 +19,9 @@ use crate::delivery::{self, Consignment};
 use crate::outputs::{Output, Surroundings};
 use crate::payload::{Agent, JobBatch, Payload};
 use crate::plan::{Plan, PlannedJob, PlannedOutput};
-use crate::report::{self, JobReport, JobResult, OutputReport, Report, chain, metrics, table};
+use crate::report::{
+    self, JobReport, JobResult, OutputReport, Report, Status, chain, metrics, table,
+};
 use crate::runner::{self, Ending, Event, Limits, Outcome, Prepare, Stop, Task};
 use crate::secrets;
 use crate::store::lock::{Lock, NotLocked};
@@ -71,7 +73,13 @@ pub fn rehearse(
     let collected = collect(plan, environment, stop, watch, Keep::Nothing);
     let mut reports = Vec::new();
     let shown = show(&collected, &mut reports, to);
-    (collected.report(reports), shown)
+    let mut report = collected.report(reports);
+    // Nothing was to be sent, so nothing waits and nothing is lost: what would be is told, and a job may have failed.
+    if report.status > Status::JobFailed {
+        let is_good = report.jobs.iter().all(|job| job.result.is_success() && job.refused == 0);
+        report.status = if is_good { Status::Success } else { Status::JobFailed };
+    }
+    (report, shown)
 }
 
 fn show(

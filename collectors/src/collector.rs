@@ -84,8 +84,8 @@ pub trait Collector: Send + Sync {
         let sink = Sink::new(String::new(), Vec::new(), context.now_ms);
         self.collect(context, &sink)?;
         let collected = sink.seal().unwrap_or_default();
-        match collected.errors.first() {
-            Some(error) => Err(Error::at(context.job.to_string(), error.clone())),
+        match collected.first_problem() {
+            Some(problem) => Err(Error::at(context.job.to_string(), problem)),
             None => Ok(format!("{} datapoints", collected.batch.len())),
         }
     }

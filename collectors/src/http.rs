@@ -138,13 +138,11 @@ impl Collector for Http {
         let sink = Sink::new(self.url.host().to_owned(), Vec::new(), context.now_ms);
         let status = self.run(context, &sink)?;
         let collected = sink.seal().unwrap_or_default();
-        let mut found = status.map(|status| format!("status {status}, ")).unwrap_or_default();
-        found.push_str(&format!("{} datapoints", collected.batch.len()));
-        if let Some(first) = collected.refusals.first() {
-            let count = collected.refused;
-            found.push_str(&format!(", {count} refused (`{}`: {})", first.what, first.reason));
+        let status = status.map(|status| format!("status {status}, ")).unwrap_or_default();
+        match collected.first_problem() {
+            Some(problem) => Err(Error::at(self.url.to_string(), format!("{status}{problem}"))),
+            None => Ok(format!("{status}{} datapoints", collected.batch.len())),
         }
-        Ok(found)
     }
 
     fn secrets(&self) -> Vec<&Secret> {

@@ -179,6 +179,17 @@ impl Sink {
 }
 
 impl Collected {
+    /// What is wrong with what was collected, if anything: an error that the source reported, or how much was
+    /// refused and why.
+    pub fn first_problem(&self) -> Option<String> {
+        if let Some(error) = self.errors.first() {
+            return Some(error.clone());
+        }
+        let first = self.refusals.first()?;
+        let (count, kept) = (self.refused, self.batch.len());
+        Some(format!("{kept} datapoints, {count} refused (`{}`: {})", first.what, first.reason))
+    }
+
     fn refuse(&mut self, what: &str, reason: impl ToString) {
         self.refused += 1;
         if self.refusals.len() < REFUSALS_KEPT {

@@ -74,6 +74,9 @@ pub(super) struct Run {
     #[arg(long, value_name = "ID")]
     pub(super) only: Vec<String>,
     /// Show what would be sent and where; send and save nothing
+    ///
+    /// The exit status then speaks of the jobs alone: nothing waits and nothing is lost. What an output would refuse is
+    /// told on standard error.
     #[arg(long)]
     pub(super) dry_run: bool,
     /// The run's clock: RFC 3339, or milliseconds since 1970

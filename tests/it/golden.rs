@@ -57,11 +57,7 @@ fn through_the_program(input: &Value) -> Vec<u8> {
         workspace.write(&format!("target_{number}.jsonl"), lines);
     }
     let at = input["post_time_ms"].to_string();
-    let finished = workspace.run(&["run", "--dry-run", "--once", "--at", &at]);
-    // What the library leaves out in silence, the program names and counts as lost.
-    let told = finished.stderr();
-    let loses = told.contains("datapoints refused") || told.contains("datapoints left out");
-    let finished = finished.exit(if loses { 5 } else { 0 });
+    let finished = workspace.run(&["run", "--dry-run", "--once", "--at", &at]).exit(0);
     let stdout = finished.stdout_bytes();
     let blank = stdout.windows(2).position(|two| two == b"\n\n").expect("a blank line");
     stdout[blank + 2..].strip_suffix(b"\n").expect("a newline at the end").to_vec()

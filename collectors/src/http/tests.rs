@@ -444,8 +444,12 @@ fn an_answer_of_another_form_is_an_error() {
 fn a_check_says_what_it_found() {
     let server = serve(|_, wire| wire.write_all(&answer("200 OK", "", r#"{"v": 1, "w": {}}"#)));
     let http = http(json!({"url": server.url("/"), "mapping": {"values": {"v": "/v", "w": "/w"}}}));
-    let found = http.check(&context(Path::new("/"))).expect("reachable");
-    assert!(found.starts_with("status 200, 1 datapoints, 1 refused (`w`: "), "{found}");
+    let error = http.check(&context(Path::new("/"))).expect_err("one value is none");
+    let told = chain(&error);
+    assert!(told.contains("status 200, 1 datapoints, 1 refused (`w`: "), "{told}");
+    let http = self::http(json!({"url": server.url("/"), "mapping": value_at("/v")}));
+    let found = http.check(&context(Path::new("/"))).expect("all of it is there");
+    assert_eq!(found, "status 200, 1 datapoints");
     assert_eq!(http.default_target().as_deref(), Some("127.0.0.1"));
 }
 

@@ -1,6 +1,7 @@
 """One process, measured."""
 
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -39,7 +40,13 @@ def run(command):
         ]
         started = time.perf_counter()
         pid = os.posix_spawnp(command.argv[0], command.argv, environment, file_actions=actions)
-        _, status, usage = os.wait4(pid, 0)
+        try:
+            _, status, usage = os.wait4(pid, 0)
+        except BaseException:
+            # This script is being ended, and what it started with it.
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
         wall = time.perf_counter() - started
         code = os.waitstatus_to_exitcode(status)
         if code not in command.expected:

@@ -1,5 +1,6 @@
 """What must be there before anything is measured: the binary, the server, the yardsticks."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ DEBIAN = {
     "openssl": ["openssl"],
     "strace": ["strace"],
     "time": ["time"],
+    "venv": ["python3-venv"],
 }
 COLLECTD_PLUGIN = "/usr/lib/collectd/write_http.so"
 #: The yardstick, and what it imports but does not ask for.
@@ -40,6 +42,7 @@ def prepare(collector):
     """Builds and installs; a yardstick that cannot be had is noted, and only what needs it is left out."""
     # Debian keeps daemons outside of a user's PATH.
     os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
+    (ROOT / "target").mkdir(exist_ok=True)
     missing = _debian_packages()
     python = _virtual_environment(missing)
     return Tools(str(collector.resolve()) if collector else _collector(), _server(), str(python), missing)
@@ -64,6 +67,8 @@ def _debian_packages():
 
 
 def _is_there(tool):
+    if tool == "venv":
+        return importlib.util.find_spec("ensurepip") is not None
     if not shutil.which(tool):
         return False
     return tool != "collectd" or "not found" not in process.output(["ldd", COLLECTD_PLUGIN])

@@ -102,7 +102,8 @@ pub struct JobSettings {
     /// What is polled, where a datapoint does not say; by default what the collector reads, or this host.
     #[serde(default)]
     pub target: Option<String>,
-    /// How often the job runs. Default: `polling.polling_interval`.
+    /// How often the job is meant to run. Default: `polling.polling_interval`. A run does not hold a job back for it
+    /// yet: each takes all of them.
     #[serde(default)]
     pub every: Option<Period>,
     /// How long the job may take. Default: 30 s.

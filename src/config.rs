@@ -3,6 +3,7 @@
 //! Reading is lenient in one thing only: a `pattoo.yaml` may hold sections of pattoo's other programs. What the
 //! configuration means for a run (defaults, clocks, deadlines) is [`crate::plan`]'s business.
 
+mod claims;
 mod entry;
 mod files;
 mod locate;
@@ -25,6 +26,7 @@ pub use origin::{Environment, Origin, SYSTEM_DIRECTORY};
 pub use problems::{Mistake, Mistakes, Source};
 
 use crate::outputs::{self, Output};
+use claims::{Claim, taken_twice};
 use entry::{Shape, split};
 use files::File;
 use sections::{Agent, JobSettings, Main, OutputSettings, Pattoo, PattooAgentApi, Polling};
@@ -131,43 +133,6 @@ impl Config {
             "outputs": outputs.collect::<Vec<_>>(),
             "jobs": jobs.collect::<Vec<_>>(),
         })
-    }
-}
-
-/// What a job or output says of itself that others must be held against.
-struct Claim {
-    id: String,
-    is_enabled: bool,
-    /// The outputs that a job names.
-    feeds: Option<Vec<String>>,
-    source: Arc<Source>,
-    path: Vec<Segment>,
-}
-
-impl Claim {
-    /// From an entry as written; `None` when it has no id to go by.
-    fn of(
-        tree: &Value,
-        default_id: Option<&str>,
-        source: &Arc<Source>,
-        path: &[Segment],
-    ) -> Option<Self> {
-        let id = tree.get("id").and_then(Value::as_str).or(default_id)?.to_owned();
-        let texts = |list: &Vec<Value>| {
-            list.iter().map(|name| name.as_str().unwrap_or_default().to_owned()).collect()
-        };
-        Some(Self {
-            id,
-            is_enabled: tree.get("enabled").and_then(Value::as_bool).unwrap_or(true),
-            feeds: tree.get("outputs").and_then(Value::as_array).map(texts),
-            source: Arc::clone(source),
-            path: path.to_owned(),
-        })
-    }
-
-    fn mistake(&self, below: &[Segment], message: String, hint: Option<String>) -> Mistake {
-        let path = [self.path.as_slice(), below].concat();
-        Mistake::new(&self.source, Problem { path, side: Side::Value, message, hint })
     }
 }
 
@@ -465,22 +430,4 @@ fn implied_job() -> Option<JobEntry> {
     let collector = (definition.decode)(&options).ok()?;
     let settings = JobSettings::named(definition.name);
     Some(JobEntry { settings, kind: definition.name, collector, options })
-}
-
-fn taken_twice(what: &str, claims: &[Claim], implied: &[&str], found: &mut Vec<Mistake>) {
-    let mut seen: HashMap<&str, &Claim> = HashMap::new();
-    for claim in claims {
-        let id = claim.id.as_str();
-        let hint = if let Some(first) = seen.get(id) {
-            let at = collectors::decode::Path(&first.path);
-            format!("{at} in `{}` has it; ids are unique", first.source.path.display())
-        } else if implied.contains(&id) {
-            "the output that `polling.ip_address` implies has it; ids are unique".to_owned()
-        } else {
-            seen.insert(id, claim);
-            continue;
-        };
-        let below = [Segment::Key("id".into())];
-        found.push(claim.mistake(&below, format!("the {what} id `{id}` is taken"), Some(hint)));
-    }
 }

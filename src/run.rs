@@ -2,37 +2,33 @@
 //!
 //! There is no `Result`: once a plan exists, everything that goes wrong is reported, not thrown.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
+mod attempt;
+mod lasting;
+mod outcome;
+mod prepare;
+
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use collectors::batch::Batch;
-use collectors::secret::Secret;
-use collectors::sink::{Level, clean};
-use collectors::{Collector, Context, Sink};
+use collectors::{Context, Sink};
 
-use crate::config::{Config, Environment};
+use crate::config::Environment;
 use crate::delivery::{self, Consignment};
-use crate::outputs::{Output, Surroundings};
+use crate::outputs::Surroundings;
 use crate::payload::{Agent, JobBatch, Payload};
 use crate::plan::{Plan, PlannedJob, PlannedOutput};
-use crate::report::{
-    self, JobReport, JobResult, OutputReport, Report, Status, chain, metrics, table,
-};
-use crate::runner::{self, Ending, Event, Limits, Outcome, Prepare, Stop, Task};
-use crate::secrets;
-use crate::store::lock::{Lock, NotLocked};
-use crate::store::{self, Store, fallback_agent_id};
+use crate::report::{self, JobReport, OutputReport, Report, Status, chain, metrics, table};
+use crate::runner::{self, Event, Limits, Stop, Task};
+use crate::store::{Store, fallback_agent_id};
+use lasting::{Lasting, abandoned, find_lasting};
+use outcome::take;
+use prepare::{prepare_job, prepare_output};
+
+pub use attempt::{Attempt, attempt};
+pub use lasting::{daemon_directory, enter};
 
 /// The variables that a job's child process may see.
 const CHILD_VARIABLES: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
-
-/// How many lines the reason of a failure may have, and how many characters each.
-const NOTE_LINES: usize = 20;
-const NOTE_LINE_CAP: usize = 1000;
 
 /// Collects and delivers. When it is told to stop, it delivers what there is.
 pub fn run(
@@ -133,30 +129,6 @@ struct Collected {
     warnings: Vec<String>,
     /// Why the agent's id is not known, though there is one.
     anonymous: Option<String>,
-}
-
-/// Takes the lock of the daemon directory, if there is one; [`run`] tells what is wrong with it.
-///
-/// # Errors
-/// [`NotLocked::Held`] when another run has it until `deadline`.
-pub fn enter(
-    config: &Config,
-    environment: Environment<'_>,
-    deadline: Instant,
-) -> Result<Option<Lock>, NotLocked> {
-    let configured = config.main.daemon_directory.as_deref();
-    let directory = daemon_directory(&config.directory, configured, environment);
-    let Some(store) = directory.and_then(|directory| Store::open(&directory).ok()) else {
-        return Ok(None);
-    };
-    match store.lock(deadline) {
-        Ok(lock) => Ok(Some(lock)),
-        Err(held @ NotLocked::Held { .. }) => Err(held),
-        Err(error @ NotLocked::Impossible(_)) => {
-            log::warn!("{}", chain(&error));
-            Ok(None)
-        }
-    }
 }
 
 fn collect(
@@ -303,239 +275,7 @@ fn log(report: &Report) {
     );
 }
 
-/// Where what lasts is kept, if there is such a place.
-pub fn daemon_directory(
-    config_directory: &Path,
-    configured: Option<&Path>,
-    environment: Environment<'_>,
-) -> Option<PathBuf> {
-    match configured {
-        Some(directory) => Some(config_directory.join(directory)),
-        None => Store::default_directory(environment, rustix::process::getuid().is_root()),
-    }
-}
-
-/// What lasts, as far as it can be had.
-struct Lasting {
-    /// The folder; `None` when there is none that is safe to use.
-    directory: Option<PathBuf>,
-    store: Option<Store>,
-    /// The agent's id, if it has one; an error when it seems to have one that cannot be used.
-    id: Result<Option<String>, store::Error>,
-}
-
-/// Opens what lasts. Without it the run goes on.
-fn find_lasting(
-    program: &str,
-    directory: Option<PathBuf>,
-    keep: Keep,
-    warnings: &mut Vec<String>,
-) -> Lasting {
-    const NOTHING_KEPT: &str = "nothing that is not accepted now can be kept";
-    let Some(path) = directory.as_deref() else {
-        let hint = "set `main.daemon_directory`, or HOME";
-        warnings.push(format!("there is no daemon directory ({hint}); {NOTHING_KEPT}"));
-        return Lasting { directory, store: None, id: Ok(None) };
-    };
-    let known = Store::at(path).known_agent_id(program);
-    if keep == Keep::Nothing {
-        return Lasting { directory, store: None, id: known };
-    }
-    match Store::open(path) {
-        Ok(store) => {
-            let id = store.agent_id(program).map(Some).or_else(|error| match known {
-                // A new agent that cannot keep an id: the one made from the machine's serves.
-                Ok(None) => {
-                    warnings.push(chain(&error));
-                    Ok(None)
-                }
-                _ => Err(error),
-            });
-            Lasting { directory, store: Some(store), id }
-        }
-        Err(error) => {
-            warnings.push(format!("{}; {NOTHING_KEPT}", chain(&error)));
-            match error {
-                store::Error::Directory { .. } => Lasting { directory, store: None, id: known },
-                // An id that others may have put there is not ours to use, nor may another stand in for it.
-                _ => {
-                    let id = if matches!(known, Ok(None)) { Ok(None) } else { Err(error) };
-                    Lasting { directory: None, store: None, id }
-                }
-            }
-        }
-    }
-}
-
-/// A warning for each spool that none of the outputs empties.
-fn abandoned(store: &Store, outputs: &[PlannedOutput]) -> Vec<String> {
-    let used = outputs.iter().map(|output| (output.id.as_str(), output.kind));
-    match store.abandoned(used) {
-        Ok(found) => found
-            .iter()
-            .map(|(path, bodies)| {
-                format!("{bodies} bodies wait in `{}`, for no output of this run", path.display())
-            })
-            .collect(),
-        Err(error) => vec![chain(&error)],
-    }
-}
-
-/// How a job's secrets are resolved within its own time: what a file is on may hang.
-fn prepare_job(
-    collector: &Arc<dyn Collector>,
-    environment: Environment<'_>,
-    surroundings: &Arc<Surroundings>,
-) -> Option<Prepare> {
-    let variables = needed(&collector.secrets(), environment)?;
-    let (collector, surroundings) = (Arc::clone(collector), Arc::clone(surroundings));
-    Some(Arc::new(move || resolve(&collector.secrets(), &variables, &surroundings)))
-}
-
-/// As [`prepare_job`], for an output.
-fn prepare_output(
-    output: &PlannedOutput,
-    environment: Environment<'_>,
-    surroundings: &Arc<Surroundings>,
-) -> Option<Prepare> {
-    let output = Arc::clone(&output.output);
-    let variables = needed(&output.secrets(), environment)?;
-    let surroundings = Arc::clone(surroundings);
-    Some(Arc::new(move || resolve(&output.secrets(), &variables, &surroundings)))
-}
-
-/// The variables that secrets need; `None` when all of them stand in the configuration.
-fn needed(secrets: &[&Secret], environment: Environment<'_>) -> Option<HashMap<String, OsString>> {
-    let is_needed = secrets.iter().any(|secret| secret.reference().is_some());
-    is_needed.then(|| secrets::variables(secrets, environment))
-}
-
-fn resolve(
-    secrets: &[&Secret],
-    variables: &HashMap<String, OsString>,
-    surroundings: &Surroundings,
-) -> Result<(), String> {
-    let environment = |name: &str| variables.get(name).cloned();
-    secrets::resolve(secrets, &environment, &surroundings.config_directory)
-        .map_err(|error| chain(&error))
-}
-
-/// An outcome as report and datapoints.
-fn take(id: &str, kind: &str, outcome: Outcome) -> (JobReport, Batch) {
-    let Outcome { ending, collected, duration } = outcome;
-    let mut result = JobResult::from(&ending);
-    if result.is_success() && collected.errors_total > 0 {
-        result = JobResult::Failed;
-    }
-    let note = match ending {
-        Ending::Done => None,
-        Ending::Absent(why) | Ending::Failed(why) | Ending::Panicked(why) => Some(why),
-        Ending::NotStarted(why) => Some(why),
-        Ending::Late(ran, why) => {
-            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-            Some(format!("not done after {}{why}", table::short(ran)))
-        }
-    };
-    let reported = collected.errors.first().map(|first| match collected.errors_total {
-        1 => first.clone(),
-        total => format!("{first} (and {} more errors)", total - 1),
-    });
-    let parts: Vec<String> = note.into_iter().chain(reported).collect();
-    let note = (!parts.is_empty()).then(|| shown(&parts.join("; ")));
-    for (level, line) in &collected.log {
-        log::log!(target: "job", log_level(*level), "{id}: {line}");
-    }
-    let refusals = collected.refusals.iter().map(|r| format!("`{}`: {}", r.what, r.reason));
-    let report = JobReport {
-        job: id.to_owned(),
-        collector: kind.to_owned(),
-        result,
-        datapoints: collected.batch.len() as u64,
-        refused: collected.refused,
-        refusals: refusals.collect(),
-        labels_dropped: collected.labels_dropped,
-        duration,
-        note,
-        log: collected.log.iter().map(|(_, line)| line.clone()).collect(),
-    };
-    (report, collected.batch)
-}
-
-/// A reason that may quote what the source said, over several lines.
-fn shown(note: &str) -> String {
-    let lines = note.lines().take(NOTE_LINES).map(|line| clean(line, NOTE_LINE_CAP));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-fn log_level(level: Level) -> log::Level {
-    match level {
-        Level::Error => log::Level::Error,
-        Level::Warn => log::Level::Warn,
-        Level::Info => log::Level::Info,
-        Level::Debug => log::Level::Debug,
-    }
-}
-
 /// A name for the run that sorts by time and differs between two runs of the same moment.
 fn run_id(now_ms: i64) -> String {
     format!("{now_ms:x}{:06x}", std::process::id())
-}
-
-/// What came of trying a job or an output.
-pub struct Attempt {
-    /// `job `id`` or `output `id``.
-    pub what: String,
-    /// What it said, or why it failed.
-    pub result: Result<String, String>,
-}
-
-/// Tries every job (whose collectors are expected to log what they found) and every output; delivers nothing.
-pub fn attempt(plan: Plan, environment: Environment<'_>) -> Vec<Attempt> {
-    let stop = Stop::default();
-    let collected = collect(plan, environment, &stop, &mut |_| {}, Keep::Nothing);
-    let checks = collected.outputs.iter().map(|output| Task {
-        id: output.id.as_str().into(),
-        collector: Arc::new(Check {
-            output: Arc::clone(&output.output),
-            surroundings: Arc::clone(&collected.surroundings),
-        }),
-        sink: Sink::new(String::new(), Vec::new(), 0),
-        timeout: CHECK_TIMEOUT,
-        prepare: prepare_output(output, environment, &collected.surroundings),
-    });
-    let checked = runner::run(checks.collect(), collected.limits.clone(), &mut |_| {});
-    let outputs = collected.outputs.iter().zip(checked);
-    let outputs = outputs.map(|(output, outcome)| take(&output.id, output.kind, outcome).0);
-    let jobs = collected.jobs.into_iter().map(|job| Attempt::of("job", job));
-    jobs.chain(outputs.map(|output| Attempt::of("output", output))).collect()
-}
-
-impl Attempt {
-    fn of(what: &str, report: JobReport) -> Self {
-        let result = match (report.result.is_success(), report.note) {
-            (true, Some(note)) => Ok(note),
-            (true, None) => Ok(report.log.last().cloned().unwrap_or_default()),
-            (false, note) => Err(note.unwrap_or_default()),
-        };
-        Self { what: format!("{what} `{}`", report.job), result }
-    }
-}
-
-/// How long it may take to try an output.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// An output that is tried as a job is, so that it is fenced as one.
-struct Check {
-    output: Arc<dyn Output>,
-    surroundings: Arc<Surroundings>,
-}
-
-impl Collector for Check {
-    fn collect(&self, context: &Context, sink: &Sink) -> Result<(), collectors::Error> {
-        match self.output.check(&self.surroundings, context.deadline) {
-            Ok(said) => sink.log(Level::Info, said)?,
-            Err(reason) => sink.error(reason)?,
-        }
-        Ok(())
-    }
 }

@@ -1,0 +1,75 @@
+//! What jobs and outputs say of themselves that others must be held against: ids, and who feeds whom.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use collectors::decode::{Problem, Segment, Side};
+use serde_json::Value;
+
+use super::problems::{Mistake, Source};
+
+/// What a job or output says of itself that others must be held against.
+pub(super) struct Claim {
+    pub(super) id: String,
+    pub(super) is_enabled: bool,
+    /// The outputs that a job names.
+    pub(super) feeds: Option<Vec<String>>,
+    source: Arc<Source>,
+    path: Vec<Segment>,
+}
+
+impl Claim {
+    /// From an entry as written; `None` when it has no id to go by.
+    pub(super) fn of(
+        tree: &Value,
+        default_id: Option<&str>,
+        source: &Arc<Source>,
+        path: &[Segment],
+    ) -> Option<Self> {
+        let id = tree.get("id").and_then(Value::as_str).or(default_id)?.to_owned();
+        let texts = |list: &Vec<Value>| {
+            list.iter().map(|name| name.as_str().unwrap_or_default().to_owned()).collect()
+        };
+        Some(Self {
+            id,
+            is_enabled: tree.get("enabled").and_then(Value::as_bool).unwrap_or(true),
+            feeds: tree.get("outputs").and_then(Value::as_array).map(texts),
+            source: Arc::clone(source),
+            path: path.to_owned(),
+        })
+    }
+
+    pub(super) fn mistake(
+        &self,
+        below: &[Segment],
+        message: String,
+        hint: Option<String>,
+    ) -> Mistake {
+        let path = [self.path.as_slice(), below].concat();
+        Mistake::new(&self.source, Problem { path, side: Side::Value, message, hint })
+    }
+}
+
+/// A mistake for each id that another claim, or an implied output, has already.
+pub(super) fn taken_twice(
+    what: &str,
+    claims: &[Claim],
+    implied: &[&str],
+    found: &mut Vec<Mistake>,
+) {
+    let mut seen: HashMap<&str, &Claim> = HashMap::new();
+    for claim in claims {
+        let id = claim.id.as_str();
+        let hint = if let Some(first) = seen.get(id) {
+            let at = collectors::decode::Path(&first.path);
+            format!("{at} in `{}` has it; ids are unique", first.source.path.display())
+        } else if implied.contains(&id) {
+            "the output that `polling.ip_address` implies has it; ids are unique".to_owned()
+        } else {
+            seen.insert(id, claim);
+            continue;
+        };
+        let below = [Segment::Key("id".into())];
+        found.push(claim.mistake(&below, format!("the {what} id `{id}` is taken"), Some(hint)));
+    }
+}

@@ -1,0 +1,75 @@
+//! Jobs and outputs tried, and nothing delivered: `collector check --connect`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use collectors::sink::Level;
+use collectors::{Collector, Context, Sink};
+
+use super::outcome::take;
+use super::prepare::prepare_output;
+use super::{Keep, collect};
+use crate::config::Environment;
+use crate::outputs::{Output, Surroundings};
+use crate::plan::Plan;
+use crate::report::JobReport;
+use crate::runner::{self, Stop, Task};
+
+/// What came of trying a job or an output.
+pub struct Attempt {
+    /// `job `id`` or `output `id``.
+    pub what: String,
+    /// What it said, or why it failed.
+    pub result: Result<String, String>,
+}
+
+/// Tries every job (whose collectors are expected to log what they found) and every output; delivers nothing.
+pub fn attempt(plan: Plan, environment: Environment<'_>) -> Vec<Attempt> {
+    let stop = Stop::default();
+    let collected = collect(plan, environment, &stop, &mut |_| {}, Keep::Nothing);
+    let checks = collected.outputs.iter().map(|output| Task {
+        id: output.id.as_str().into(),
+        collector: Arc::new(Check {
+            output: Arc::clone(&output.output),
+            surroundings: Arc::clone(&collected.surroundings),
+        }),
+        sink: Sink::new(String::new(), Vec::new(), 0),
+        timeout: CHECK_TIMEOUT,
+        prepare: prepare_output(output, environment, &collected.surroundings),
+    });
+    let checked = runner::run(checks.collect(), collected.limits.clone(), &mut |_| {});
+    let outputs = collected.outputs.iter().zip(checked);
+    let outputs = outputs.map(|(output, outcome)| take(&output.id, output.kind, outcome).0);
+    let jobs = collected.jobs.into_iter().map(|job| Attempt::of("job", job));
+    jobs.chain(outputs.map(|output| Attempt::of("output", output))).collect()
+}
+
+impl Attempt {
+    fn of(what: &str, report: JobReport) -> Self {
+        let result = match (report.result.is_success(), report.note) {
+            (true, Some(note)) => Ok(note),
+            (true, None) => Ok(report.log.last().cloned().unwrap_or_default()),
+            (false, note) => Err(note.unwrap_or_default()),
+        };
+        Self { what: format!("{what} `{}`", report.job), result }
+    }
+}
+
+/// How long it may take to try an output.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An output that is tried as a job is, so that it is fenced as one.
+struct Check {
+    output: Arc<dyn Output>,
+    surroundings: Arc<Surroundings>,
+}
+
+impl Collector for Check {
+    fn collect(&self, context: &Context, sink: &Sink) -> Result<(), collectors::Error> {
+        match self.output.check(&self.surroundings, context.deadline) {
+            Ok(said) => sink.log(Level::Info, said)?,
+            Err(reason) => sink.error(reason)?,
+        }
+        Ok(())
+    }
+}

@@ -88,6 +88,7 @@ pub fn post(post: &Post<'_>, deadline: Instant) -> Result<Answer, Error> {
         .header("Content-Length", post.body.length())
         .config()
         .timeout_global(Some(left))
+        .output_buffer_size(pieces_bytes(post.body.length()))
         .build();
     let response = match post.body {
         Body::Memory(bytes) => request.send(bytes.as_slice()),
@@ -113,6 +114,14 @@ pub fn post(post: &Post<'_>, deadline: Instant) -> Result<Answer, Error> {
         text: String::from_utf8_lossy(&text).into_owned(),
         retry_after,
     })
+}
+
+/// The buffer that lets a small body go out with its headers in one call: `ureq` sends half of its buffer at a time.
+fn pieces_bytes(body_bytes: u64) -> usize {
+    const HEADERS_BYTES: usize = 4 * 1024;
+    const PIECE_BYTES: usize = 128 * 1024;
+    usize::try_from(body_bytes).map_or(PIECE_BYTES, |body| body.min(PIECE_BYTES)) * 2
+        + HEADERS_BYTES
 }
 
 /// `Retry-After`: seconds or a date.

@@ -11,9 +11,9 @@ NOW_MS = 1_700_000_000_456
 
 
 def points(targets, keys):
-    """Yields target, key, value (all of them different), timestamp and labels, as a plant's agent has them."""
+    """Yields target, key, value (all of them different), timestamp and labels, as pattoo's Modbus agent has them."""
+    labels = {"unit": "000"}
     for target in range(targets):
-        labels = {"site": f"site_{target % 10}", "rack": f"rack_{target}"}
         for key in range(keys):
             value = (target * keys + key) / 7 + 0.1
             yield f"plc_{target}.example.org", f"sensor_{key}", value, NOW_MS - 1000 - target, labels

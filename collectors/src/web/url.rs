@@ -165,7 +165,10 @@ fn without_dots(path: &str) -> String {
 pub fn redact_url(url: &str) -> String {
     let end = url.find(['?', '#']).unwrap_or(url.len());
     let url = &url[..end];
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        // No URL, but somebody may have meant one: `http:user:password@host`.
+        return url.rsplit_once('@').map_or(url, |(_, host)| host).to_owned();
+    };
     let (authority, path) = match rest.find('/') {
         Some(slash) => rest.split_at(slash),
         None => (rest, ""),
@@ -313,5 +316,11 @@ mod tests {
         let url = Url::parse("http://h/p?a=1").expect("a url");
         let url = url.with_query([("q", "x y&z"), ("é", "=")].into_iter()).expect("a url");
         assert_eq!(url.uri().to_string(), "http://h/p?a=1&q=x%20y%26z&%C3%A9=%3D");
+    }
+
+    #[test]
+    fn what_is_no_url_shows_no_user_either() {
+        assert_eq!(redact_url("http:me:hush@example.org?a=b"), "example.org");
+        assert_eq!(redact_url("example.org/x#y"), "example.org/x");
     }
 }

@@ -261,20 +261,29 @@ impl<'a> Delivery<'a> {
                 }
                 true
             }
-            Receipt::Retry { reason, after } => match body.read_error() {
-                Some(error) => {
-                    let reason = format!("`{}`: {error}", entry.path().display());
-                    self.set_aside(spool, entry, &reason);
-                    true
-                }
-                None => {
-                    self.note(&reason);
-                    if let Some(Err(error)) = after.map(|pause| spool.pause(pause)) {
-                        log::warn!("output `{}`: {}", self.report.output, chain(&error));
+            Receipt::Partly { rejected, reason } => {
+                self.set_aside(spool, entry, &reason);
+                let accepted = entry.datapoints.saturating_sub(rejected);
+                self.report.quarantined -= accepted;
+                self.report.accepted += accepted;
+                true
+            }
+            Receipt::Retry { reason, after } | Receipt::Fault { reason, after } => {
+                match body.read_error() {
+                    Some(error) => {
+                        let reason = format!("`{}`: {error}", entry.path().display());
+                        self.set_aside(spool, entry, &reason);
+                        true
                     }
-                    false
+                    None => {
+                        self.note(&reason);
+                        if let Some(Err(error)) = after.map(|pause| spool.pause(pause)) {
+                            log::warn!("output `{}`: {}", self.report.output, chain(&error));
+                        }
+                        false
+                    }
                 }
-            },
+            }
             Receipt::Rejected { reason } => {
                 self.set_aside(spool, entry, &reason);
                 true
@@ -333,7 +342,15 @@ impl<'a> Delivery<'a> {
                 self.report.accepted += datapoints;
                 self.report.accepted_bodies += 1;
             }
-            Receipt::Retry { reason, .. } | Receipt::Rejected { reason } => self.note(&reason),
+            Receipt::Partly { rejected, reason } => {
+                let accepted = datapoints.saturating_sub(rejected);
+                self.report.lost -= accepted;
+                self.report.accepted += accepted;
+                self.note(&reason);
+            }
+            Receipt::Retry { reason, .. }
+            | Receipt::Fault { reason, .. }
+            | Receipt::Rejected { reason } => self.note(&reason),
         }
     }
 }

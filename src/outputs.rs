@@ -34,8 +34,23 @@ pub use body::Body;
 pub enum Receipt {
     /// The body is in: every datapoint of it.
     Accepted,
-    /// Not now: the same body may be sent again.
+    /// The body is in but for some of its datapoints, which the output will never accept.
+    Partly {
+        /// How many it refused.
+        rejected: u64,
+        /// Which, and what the output said.
+        reason: String,
+    },
+    /// Not now, whatever is sent: the same body may be sent again.
     Retry {
+        /// What went wrong.
+        reason: String,
+        /// How long the output asked to be left alone.
+        after: Option<Duration>,
+    },
+    /// The output failed at this body. It may be the output's state or the body itself, so the same body may be sent
+    /// again; when it goes on while others are accepted, it is the body.
+    Fault {
         /// What went wrong.
         reason: String,
         /// How long the output asked to be left alone.
@@ -46,6 +61,15 @@ pub enum Receipt {
         /// What the output said.
         reason: String,
     },
+}
+
+/// A part of a body that is a body itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The body.
+    pub bytes: Vec<u8>,
+    /// How many datapoints it has.
+    pub datapoints: u64,
 }
 
 /// Where a body goes, with nothing secret in it.
@@ -92,6 +116,19 @@ pub trait Output: Send + Sync {
 
     /// Sends one body and reads the answer, before `deadline`.
     fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt;
+
+    /// Takes a body apart into two bodies with about half of its datapoints each, so that what makes the output
+    /// reject it can be found. The same body always gives the same halves. `None` when it has a single datapoint, or
+    /// cannot be taken apart.
+    fn halve(&self, _body: &[u8]) -> Option<[Part; 2]> {
+        None
+    }
+
+    /// What a body of a single datapoint is about, for whoever must find it: its key, or its line. `None` when it
+    /// cannot be told.
+    fn subject(&self, _body: &[u8]) -> Option<String> {
+        None
+    }
 
     /// Tries whether a body could be sent, without sending one.
     ///

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-use super::Body;
+use super::{Body, Receipt};
 use crate::report::printable;
 
 /// How much of an answer is read, in bytes.
@@ -33,6 +33,21 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What an answer means to most servers: by its status alone.
+    pub fn receipt(&self) -> Receipt {
+        let (reason, after) = (self.describe(), self.retry_after);
+        match self.status {
+            200..300 => Receipt::Accepted,
+            // An overload, or a question of time.
+            408 | 425 | 429 => Receipt::Retry { reason, after },
+            // A redirect is not followed: the address in the configuration is wrong, the body is not. Nor is it to
+            // blame for an address or a door that is to be put right.
+            300..=399 | 401 | 403 | 404 | 405 | 407 => Receipt::Retry { reason, after: None },
+            500.. => Receipt::Fault { reason, after },
+            _ => Receipt::Rejected { reason },
+        }
+    }
+
     /// The status and the first words of the answer.
     pub fn describe(&self) -> String {
         let text = self.text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -120,17 +120,9 @@ impl Output for Pattoo {
             Err(error) => Receipt::Retry { reason: crate::report::chain(&error), after: None },
             Ok(answer) => match answer.status {
                 200 => Receipt::Accepted,
-                // The server's own fault, an overload, or somebody else's server in its place.
-                status if status >= 500 || matches!(status, 408 | 425 | 429) => {
-                    Receipt::Retry { reason: answer.describe(), after: answer.retry_after }
-                }
-                // A redirect is not followed: the address in the configuration is wrong, the body is not.
-                status if (300..400).contains(&status) => {
-                    Receipt::Retry { reason: answer.describe(), after: None }
-                }
-                // Of these the body is innocent: an address or a door that is to be put right.
-                401 | 403 | 404 | 405 => Receipt::Retry { reason: answer.describe(), after: None },
-                _ => Receipt::Rejected { reason: answer.describe() },
+                // Somebody else's server in its place: pattoo's says 200 and nothing else.
+                201..300 => Receipt::Rejected { reason: answer.describe() },
+                _ => answer.receipt(),
             },
         }
     }

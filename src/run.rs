@@ -53,6 +53,7 @@ pub fn run(
         &collected.run,
         &collected.surroundings,
         collected.limits.deadline,
+        |_safe| {},
     );
     collected.report(outputs)
 }

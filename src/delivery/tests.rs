@@ -1,13 +1,13 @@
 //! What is told of a body, whatever its output does.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::sync::Mutex;
 
 use collectors::batch::Batch;
 use collectors::datapoint::{DataType, Datapoint, Value};
 
 use super::*;
-use crate::outputs::{Destination, json_lines};
+use crate::outputs::{Body, Destination, Part, Receipt, json_lines};
 use crate::payload::{Agent, Encoded, JobBatch};
 use crate::report::{self, Status};
 use crate::store::Store;
@@ -55,11 +55,21 @@ fn payload(timestamp_ms: i64) -> Payload {
 /// A run's delivery to an output with these answers.
 fn delivered(spool: Option<Spool>, timestamp_ms: i64, answers: &[Receipt]) -> OutputReport {
     let answers = answers.iter().rev().cloned().collect();
+    sent(spool, timestamp_ms, Arc::new(Scripted(Mutex::new(answers))), payload(timestamp_ms)).0
+}
+
+/// A run's delivery, and whether its datapoints were safe.
+fn sent(
+    spool: Option<Spool>,
+    timestamp_ms: i64,
+    output: Arc<dyn Output>,
+    payload: Payload,
+) -> (OutputReport, bool) {
     let consignment = Consignment {
         id: "out".into(),
         kind: "scripted",
-        output: Arc::new(Scripted(Mutex::new(answers))),
-        payload: payload(timestamp_ms),
+        output,
+        payload,
         spool,
         prepare: None,
         unencodable: None,
@@ -71,12 +81,175 @@ fn delivered(spool: Option<Spool>, timestamp_ms: i64, answers: &[Receipt]) -> Ou
         now_ms: timestamp_ms,
     };
     let deadline = Instant::now() + Duration::from_secs(30);
-    let mut reports = deliver(vec![consignment], "run", &Arc::new(surroundings), deadline);
-    reports.remove(0)
+    let mut safe = Vec::new();
+    let commit = |all: &[bool]| safe.extend_from_slice(all);
+    let mut reports = deliver(vec![consignment], "run", &Arc::new(surroundings), deadline, commit);
+    assert_eq!(safe.len(), 1, "told once, of one output");
+    (reports.remove(0), safe[0])
 }
 
 fn retry() -> Receipt {
     Receipt::Retry { reason: "down".into(), after: None }
+}
+
+fn fault() -> Receipt {
+    Receipt::Fault { reason: "500".into(), after: None }
+}
+
+/// An output that rejects a body with a key it does not like, and is down from its `up`th request on.
+struct Picky {
+    bad: Vec<String>,
+    up: usize,
+    requests: Mutex<Vec<String>>,
+}
+
+impl Picky {
+    fn new(bad: &[&str], up: usize) -> Arc<Self> {
+        let bad = bad.iter().map(|key| format!("\"key\":\"{key}\"")).collect();
+        Arc::new(Self { bad, up, requests: Mutex::default() })
+    }
+
+    /// The keys that it has, in the order in which they came.
+    fn has(&self) -> Vec<String> {
+        let requests = self.requests.lock().expect("no panic");
+        let good = requests.iter().filter(|body| !self.bad.iter().any(|bad| body.contains(bad)));
+        let keys = good.flat_map(|body| body.lines()).map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).expect("a line");
+            line["key"].as_str().unwrap_or_default().to_owned()
+        });
+        keys.collect()
+    }
+}
+
+impl Output for Picky {
+    fn encode(&self, payload: &Payload, to: &mut dyn Write) -> io::Result<Encoded> {
+        json_lines::encode(payload, to)
+    }
+
+    fn destination(&self, _: &Surroundings) -> Destination {
+        Destination { method: "WRITE", url: String::new(), headers: Vec::new() }
+    }
+
+    fn deliver(&self, body: &Body, _: &Surroundings, _: Instant) -> Receipt {
+        let mut text = String::new();
+        body.open().expect("a body").read_to_string(&mut text).expect("text");
+        let mut requests = self.requests.lock().expect("no panic");
+        if requests.len() >= self.up {
+            return retry();
+        }
+        requests.push(text.clone());
+        match self.bad.iter().find(|bad| text.contains(*bad)) {
+            Some(bad) => Receipt::Rejected { reason: format!("no {bad}") },
+            None => Receipt::Accepted,
+        }
+    }
+
+    fn check(&self, _: &Surroundings, _: Instant) -> Result<String, String> {
+        Ok(String::new())
+    }
+
+    fn halve(&self, body: &[u8]) -> Option<[Part; 2]> {
+        json_lines::halve(body)
+    }
+
+    fn subject(&self, body: &[u8]) -> Option<String> {
+        String::from_utf8(body.to_vec()).ok()
+    }
+}
+
+/// So many datapoints with the keys `k0`, `k1`, ….
+fn many(count: usize) -> Payload {
+    let mut batch = Batch::default();
+    for number in 0..count {
+        let key = format!("k{number}");
+        let point = Datapoint::new(&key, Value::Int(1), DataType::Int).expect("a datapoint");
+        batch.push(&point, "host", &[], 1).expect("room");
+    }
+    let batches = vec![JobBatch { job: "job".into(), batch: Arc::new(batch) }];
+    Payload { batches, ..payload(1) }
+}
+
+#[test]
+fn the_bad_datapoints_of_a_body_are_found_and_the_rest_goes_through_in_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let output = Picky::new(&["k17", "k18", "k9000"], usize::MAX);
+    let spool = || Some(store.spool("out", "scripted"));
+    let (report, is_safe) = sent(spool(), 1, output.clone(), many(10_000));
+    assert!(is_safe);
+    assert_eq!(
+        (report.accepted, report.quarantined, report.waiting, report.lost),
+        (9_997, 3, 0, 0)
+    );
+    assert!(output.requests.lock().expect("no panic").len() < 100);
+    let expected: Vec<_> = (0..10_000).filter(|n| ![17, 18, 9000].contains(n)).collect();
+    assert_eq!(output.has(), expected.iter().map(|n| format!("k{n}")).collect::<Vec<_>>());
+    let quarantine = folder.path().join("spool/out.scripted/quarantine");
+    let mut kept: Vec<_> = std::fs::read_dir(quarantine)
+        .expect("the quarantine")
+        .map(|file| std::fs::read_to_string(file.expect("a file").path()).expect("text"))
+        .collect();
+    kept.sort();
+    assert_eq!(kept.len(), 6, "three datapoints, each with its reason: {kept:?}");
+    assert!(kept.iter().any(|text| text.starts_with("no \"key\":\"k9000\" (`{\"key\":\"k9000\"")));
+    // Nothing is left for the next run.
+    assert_eq!(sent(spool(), 2, output, many(0)).0.accepted_bodies, 0);
+}
+
+#[test]
+fn a_body_that_is_not_sifted_to_the_end_waits_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let spool = || Some(store.spool("out", "scripted"));
+    let (report, is_safe) = sent(spool(), 1, Picky::new(&["k3"], 2), many(8));
+    assert_eq!((report.accepted, report.waiting, report.quarantined), (0, 8, 0));
+    assert!(is_safe, "it is on disk");
+    let output = Picky::new(&["k3"], usize::MAX);
+    let (report, _) = sent(spool(), 2, output.clone(), many(0));
+    assert_eq!((report.accepted, report.waiting, report.quarantined), (7, 0, 1));
+    assert_eq!(output.has(), ["k0", "k1", "k2", "k4", "k5", "k6", "k7"]);
+}
+
+#[test]
+fn without_a_spool_the_rest_of_a_rejected_body_goes_through_too() {
+    let (report, is_safe) = sent(None, 1, Picky::new(&["k3"], usize::MAX), many(8));
+    assert_eq!((report.accepted, report.lost, is_safe), (7, 1, true));
+    let (report, is_safe) = sent(None, 1, Picky::new(&[], 0), many(8));
+    assert_eq!((report.accepted, report.lost, is_safe), (0, 8, false));
+}
+
+#[test]
+fn a_body_at_which_the_output_goes_on_failing_is_set_aside_when_others_go_through() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let spool = || Some(store.spool("out", "scripted"));
+    // The output may be down: the order is kept.
+    for run in 1..=4 {
+        assert_eq!(delivered(spool(), run, &[fault()]).waiting_bodies, run.unsigned_abs());
+    }
+    // It still is, also for the next body.
+    assert_eq!(delivered(spool(), 5, &[fault(), fault()]).waiting_bodies, 5);
+    let accepted = Receipt::Accepted;
+    let answers = [fault(), accepted.clone(), fault()];
+    let rest = std::iter::repeat_n(accepted, 4);
+    let answers: Vec<_> = answers.into_iter().chain(rest).collect();
+    let report = delivered(spool(), 6, &answers);
+    assert_eq!((report.accepted_bodies, report.waiting, report.quarantined), (5, 0, 2));
+    assert!(report.note.is_some_and(|note| note.starts_with("500; it takes others; kept in")));
+}
+
+#[test]
+fn an_output_that_is_back_between_two_bodies_takes_the_first_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let spool = || Some(store.spool("out", "scripted"));
+    for run in 1..=4 {
+        delivered(spool(), run, &[fault()]);
+    }
+    let back = std::iter::repeat_n(Receipt::Accepted, 5);
+    let answers: Vec<_> = std::iter::once(fault()).chain(back).collect();
+    let report = delivered(spool(), 5, &answers);
+    assert_eq!((report.accepted_bodies, report.waiting, report.quarantined), (5, 0, 0));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use collectors::datapoint::{LabelKind, Value};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use super::Part;
 use crate::payload::{Encoded, Payload, View};
 
 /// Writes one object a line: `key`, `value`, `data_type`, `target`, `timestamp`, and `unit`, `labels`, `info`
@@ -39,6 +40,19 @@ pub fn encode_if(
         encoded.datapoints += 1;
     }
     Ok(encoded)
+}
+
+/// Two halves of a body that has a datapoint a line.
+pub fn halve(body: &[u8]) -> Option<[Part; 2]> {
+    let lines = |bytes: &[u8]| memchr::memchr_iter(b'\n', bytes).count();
+    let all = lines(body);
+    if all < 2 {
+        return None;
+    }
+    let end = memchr::memchr_iter(b'\n', body).nth(all / 2 - 1)? + 1;
+    let part = |bytes: &[u8]| Part { bytes: bytes.to_vec(), datapoints: lines(bytes) as u64 };
+    let (first, second) = body.split_at(end);
+    Some([part(first), part(second)])
 }
 
 struct Line<'a>(View<'a>);

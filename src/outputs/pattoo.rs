@@ -25,12 +25,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::http::{self, Post};
-use super::{Body, Destination, Output, Receipt, Surroundings};
+use super::{Body, Destination, Output, Part, Receipt, Surroundings};
 use crate::payload::{Encoded, Payload};
 
 mod checksum;
 mod encode;
 mod equality;
+mod halve;
 mod in_order;
 mod json;
 mod label_sets;
@@ -125,6 +126,14 @@ impl Output for Pattoo {
                 _ => answer.receipt(),
             },
         }
+    }
+
+    fn halve(&self, body: &[u8]) -> Option<[Part; 2]> {
+        halve::halve(body)
+    }
+
+    fn subject(&self, body: &[u8]) -> Option<String> {
+        halve::subject(body)
     }
 
     fn names_agent(&self) -> bool {

@@ -38,7 +38,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::repeats::Repeats;
-use super::{Body, Destination, Output, Receipt, Surroundings, file, json_lines};
+use super::{Body, Destination, Output, Part, Receipt, Surroundings, file, json_lines};
 use crate::payload::{Encoded, Payload};
 use crate::report::chain;
 
@@ -120,6 +120,14 @@ impl Output for Sqlite {
             Err(error @ write::Error::Line { .. }) => Receipt::Rejected { reason: chain(&error) },
             Err(error) => retry(format!("`{}`: {}", path.display(), chain(&error))),
         }
+    }
+
+    fn halve(&self, body: &[u8]) -> Option<[Part; 2]> {
+        json_lines::halve(body)
+    }
+
+    fn subject(&self, body: &[u8]) -> Option<String> {
+        Some(String::from_utf8_lossy(body).trim_end().to_owned())
     }
 
     fn check(&self, surroundings: &Surroundings, deadline: Instant) -> Result<String, String> {

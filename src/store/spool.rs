@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::{Error, durable};
-use crate::outputs::Body;
+use crate::outputs::{Body, Part};
 use crate::payload::Encoded;
 
 /// The longest that an output may ask to be left alone.
@@ -141,6 +141,44 @@ impl Spool {
             .and_then(|()| durable::relocate(&entry.path, &place))
             .map_err(|error| Error::file(&place, error))?;
         Ok(place)
+    }
+
+    /// Keeps the `number`-th part of a body that the output will never accept, with the reason in a file beside it.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be written.
+    pub fn quarantine_part(
+        &self,
+        entry: &Entry,
+        number: usize,
+        part: &Part,
+        reason: &str,
+    ) -> Result<PathBuf, Error> {
+        let name = entry.path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        let whole = name.rsplit_once('-').map_or(name, |(whole, _)| whole);
+        let name = format!("{whole}.{number}-{}.body", part.datapoints);
+        let place = self.folder.join("quarantine").join(name);
+        // The same part, where a run that was killed had begun.
+        durable::write(&place.with_extension("reason"), |file| writeln!(file, "{reason}"))
+            .and_then(|()| durable::write(&place, |file| file.write_all(&part.bytes)))
+            .map_err(|error| Error::file(&place, error))?;
+        Ok(place)
+    }
+
+    /// Counts that the output failed at a body, which is the oldest that waits. Gives back how often it has by now.
+    ///
+    /// # Errors
+    /// [`Error`] when that cannot be kept.
+    pub fn count_failure(&self, entry: &Entry) -> Result<u32, Error> {
+        let path = self.folder.join("failures");
+        let name = entry.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let known = fs::read_to_string(&path).unwrap_or_default();
+        let before = known.trim().rsplit_once(' ').filter(|(body, _)| *body == name);
+        let failures = before.and_then(|(_, count)| count.parse::<u32>().ok()).unwrap_or(0);
+        let failures = failures.saturating_add(1);
+        durable::write(&path, |file| write!(file, "{name} {failures}"))
+            .map_err(|error| Error::file(&path, error))?;
+        Ok(failures)
     }
 
     /// Of these, oldest first, those beyond the caps, and why.

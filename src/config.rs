@@ -29,7 +29,9 @@ use crate::outputs::{self, Output};
 use claims::{Claim, taken_twice};
 use entry::{Shape, split};
 use files::File;
-use sections::{Agent, JobSettings, Main, OutputSettings, Pattoo, PattooAgentApi, Polling};
+use sections::{
+    Agent, JobSettings, Main, OutputSettings, Pattoo, PattooAgentApi, Polling, SpoolCaps,
+};
 
 /// Everything that was configured.
 pub struct Config {
@@ -66,6 +68,8 @@ pub struct OutputEntry {
     pub id: String,
     /// Whether anything is sent to it.
     pub enabled: bool,
+    /// How much may wait for it.
+    pub spool: SpoolCaps,
     /// The output's kind.
     pub kind: &'static str,
     /// The output with its options.
@@ -112,7 +116,11 @@ impl Config {
             Some(entry)
         });
         let outputs = self.outputs.iter().filter_map(|output| {
-            let mut entry = serde_json::json!({"id": output.id, "enabled": output.enabled});
+            let mut entry = serde_json::json!({
+                "id": output.id,
+                "enabled": output.enabled,
+                "spool": output.spool,
+            });
             entry[output.kind] = (outputs::find(output.kind)?.effective)(&output.options).ok()?;
             Some(entry)
         });
@@ -244,10 +252,10 @@ impl Reader {
             let name = definition.map(|definition| definition.name);
             if let Some((kind, output)) =
                 self.decoded(file, &path, name.zip(output), entry.problems)
-                && let Some(OutputSettings { id, enabled }) = settings
+                && let Some(OutputSettings { id, enabled, spool }) = settings
             {
                 let id = id.unwrap_or_else(|| kind.to_owned());
-                outputs.push(OutputEntry { id, enabled, kind, output, options });
+                outputs.push(OutputEntry { id, enabled, spool, kind, output, options });
             }
         }
         self.outputs = Some(outputs);
@@ -421,7 +429,8 @@ fn implied(kind: &str, options: Value) -> Option<OutputEntry> {
     let definition = outputs::find(kind)?;
     let output = (definition.decode)(&options).ok()?;
     let kind = definition.name;
-    Some(OutputEntry { id: kind.to_owned(), enabled: true, kind, output, options })
+    let spool = SpoolCaps::default();
+    Some(OutputEntry { id: kind.to_owned(), enabled: true, spool, kind, output, options })
 }
 
 fn implied_job() -> Option<JobEntry> {

@@ -1,4 +1,4 @@
-//! This host's name.
+//! This host: its name, and which of its boots this is.
 
 use std::fs;
 
@@ -11,6 +11,12 @@ pub fn fully_qualified_name() -> String {
     }
     let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
     canonical(&hosts, &name).unwrap_or(name)
+}
+
+/// What tells this boot from the others, where the kernel says.
+pub fn boot_id() -> Option<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
 }
 
 fn canonical(hosts: &str, name: &str) -> Option<String> {

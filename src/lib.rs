@@ -12,10 +12,15 @@ pub mod cli;
 pub mod config;
 pub mod secrets;
 
+pub mod schedule;
+pub mod state;
+
 pub mod plan;
 
 pub mod host;
 pub mod runner;
+
+pub mod rates;
 
 pub mod payload;
 

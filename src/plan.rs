@@ -9,8 +9,13 @@ use collectors::datapoint::{Label, LabelKind};
 use collectors::decode::nearest;
 use collectors::period::Period;
 
-use crate::config::Config;
+use crate::config::sections::{Expect, Polling, SpoolCaps};
+use crate::config::{Config, JobEntry};
 use crate::outputs::Output;
+use crate::rates::Rate;
+use crate::schedule::Turn;
+use crate::state::{JobState, State};
+use crate::store::spool::Caps;
 
 /// How long a job may take when it does not say.
 pub const DEFAULT_JOB_TIMEOUT: Period = Period::from_secs(30);
@@ -24,6 +29,8 @@ pub struct Request {
     pub started: Instant,
     /// The ids of the jobs to run; empty for all.
     pub only: Vec<String>,
+    /// Whether jobs run whose turn is later, too.
+    pub once: bool,
 }
 
 /// One run, decided.
@@ -52,8 +59,10 @@ pub struct Plan {
     pub log_directory: Option<PathBuf>,
     /// Where what lasts is kept, where the configuration says.
     pub daemon_directory: Option<PathBuf>,
-    /// The jobs, in the order of the configuration.
+    /// The jobs that run, in the order of the configuration.
     pub jobs: Vec<PlannedJob>,
+    /// When the first turn of the others comes, in milliseconds since 1970; `None` when there are no others.
+    pub next_ms: Option<i64>,
     /// The outputs, in the order of the configuration.
     pub outputs: Vec<PlannedOutput>,
 }
@@ -74,6 +83,18 @@ pub struct PlannedJob {
     pub timeout: Duration,
     /// The outputs it feeds; `None`: all.
     pub outputs: Option<Vec<String>>,
+    /// How often it is meant to run.
+    pub every: Duration,
+    /// How many runs are missing since the last one; `None` where nobody keeps to the interval.
+    pub missed_runs: Option<u64>,
+    /// What its last run left.
+    pub before: JobState,
+    /// Rates or differences of its counters.
+    pub rates: Vec<Rate>,
+    /// What it fails without.
+    pub expect: Expect,
+    /// From which failure in a row on it is told.
+    pub alert_after: u32,
 }
 
 /// One output of this run.
@@ -84,6 +105,23 @@ pub struct PlannedOutput {
     pub kind: &'static str,
     /// The output.
     pub output: Arc<dyn Output>,
+    /// How much may wait for it.
+    pub caps: Caps,
+}
+
+/// A job with its turn, whether it is now or later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheduled<'a> {
+    /// The job's id.
+    pub id: &'a str,
+    /// Its collector's name.
+    pub kind: &'static str,
+    /// How often it is meant to run.
+    pub every: Period,
+    /// When it last started, in milliseconds since 1970.
+    pub last_start_ms: Option<i64>,
+    /// When its turn is.
+    pub turn: Turn,
 }
 
 impl PlannedJob {
@@ -109,12 +147,31 @@ pub enum Error {
     NotEnabled(String),
 }
 
+/// Every enabled job's turn at `now_ms`, in the order of the configuration.
+pub fn schedule<'a>(config: &'a Config, state: &State, now_ms: i64) -> Vec<Scheduled<'a>> {
+    let jobs = config.jobs.iter().filter(|job| job.settings.enabled);
+    jobs.map(|job| scheduled(job, &config.polling, state, now_ms)).collect()
+}
+
+fn scheduled<'a>(
+    job: &'a JobEntry,
+    polling: &Polling,
+    state: &State,
+    now_ms: i64,
+) -> Scheduled<'a> {
+    let id = job.settings.id.as_str();
+    let every = job.settings.every.unwrap_or_else(|| polling.interval());
+    let last_start_ms = state.jobs.get(id).map(|job| job.last_start_ms);
+    let turn = Turn::of(last_start_ms, every.get(), now_ms);
+    Scheduled { id, kind: job.kind, every, last_start_ms, turn }
+}
+
 impl Plan {
     /// Decides a run.
     ///
     /// # Errors
     /// [`Error`] for every name in the request that the configuration has not.
-    pub fn new(config: Config, request: Request) -> Result<Self, Vec<Error>> {
+    pub fn new(config: Config, request: Request, state: &State) -> Result<Self, Vec<Error>> {
         let errors = missing(&config, &request.only);
         if !errors.is_empty() {
             return Err(errors);
@@ -124,24 +181,49 @@ impl Plan {
         let timeout = agent.timeout(polling).get();
         let reserve = agent.delivery_reserve(polling).get().min(timeout);
         let interval = polling.interval().get();
-        let wanted =
+        let is_wanted =
             |id: &str| request.only.is_empty() || request.only.iter().any(|only| only == id);
-        let jobs = config.jobs.into_iter().filter(|job| job.settings.enabled);
-        let jobs = jobs.filter(|job| wanted(&job.settings.id)).map(|job| {
+        let mut jobs = Vec::new();
+        let mut next_ms: Option<i64> = None;
+        for job in config.jobs.into_iter().filter(|job| job.settings.enabled) {
+            if !is_wanted(&job.settings.id) {
+                continue;
+            }
+            let Scheduled { every, last_start_ms, turn, .. } =
+                scheduled(&job, polling, state, request.now_ms);
+            let missed_runs = match turn {
+                _ if request.once => None,
+                Turn::Due { missed } => last_start_ms.map(|_| missed),
+                Turn::Later { next_ms: next } => {
+                    next_ms = Some(next_ms.map_or(next, |first| first.min(next)));
+                    continue;
+                }
+            };
             let settings = job.settings;
-            let target = settings.target.or_else(|| job.collector.default_target());
-            PlannedJob {
+            jobs.push(PlannedJob {
+                target: settings.target.or_else(|| job.collector.default_target()),
+                before: state.jobs.get(&settings.id).cloned().unwrap_or_default(),
                 id: settings.id.into(),
                 kind: job.kind,
                 collector: job.collector.into(),
-                target,
                 labels: labels(&settings.labels.0),
                 timeout: settings.timeout.unwrap_or(DEFAULT_JOB_TIMEOUT).get(),
                 outputs: settings.outputs,
-            }
-        });
+                every: every.get(),
+                missed_runs,
+                rates: settings.rates,
+                expect: settings.expect,
+                alert_after: settings.alert_after.unwrap_or(1),
+            });
+        }
         let outputs = config.outputs.into_iter().filter(|output| output.enabled).map(|output| {
-            PlannedOutput { id: output.id, kind: output.kind, output: output.output.into() }
+            let SpoolCaps { max_bytes, max_age } = output.spool;
+            PlannedOutput {
+                id: output.id,
+                kind: output.kind,
+                output: output.output.into(),
+                caps: Caps { bytes: max_bytes, age: max_age.get() },
+            }
         });
         Ok(Self {
             now_ms: request.now_ms,
@@ -156,7 +238,8 @@ impl Plan {
             config_directory: config.directory,
             log_directory: config.main.log_directory,
             daemon_directory: config.main.daemon_directory,
-            jobs: jobs.collect(),
+            jobs,
+            next_ms,
             outputs: outputs.collect(),
         })
     }

@@ -66,6 +66,14 @@ pub struct JobReport {
     /// The last lines of its own log.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
+    /// How many runs are missing since the last one; `None` where nobody keeps to the interval.
+    pub missed_runs: Option<u64>,
+    /// How many of its counters have no rate yet.
+    pub warming_up: u64,
+    /// How many times it has failed in a row.
+    pub failures_in_a_row: u32,
+    /// Whether nothing is said of its failure yet (`alert_after`).
+    pub is_muted: bool,
 }
 
 /// How a job ended, in one word.
@@ -160,9 +168,9 @@ impl Report {
         self.jobs.iter().map(|job| job.datapoints).sum()
     }
 
-    /// One line for each thing that went wrong, naming job or output, and cause.
+    /// One line for each thing that went wrong and is to be told, naming job or output, and cause.
     pub fn failures(&self) -> Vec<String> {
-        let jobs = self.jobs.iter().filter_map(JobReport::failure);
+        let jobs = self.jobs.iter().filter(|job| !job.is_muted).filter_map(JobReport::failure);
         let outputs = self.outputs.iter().flat_map(OutputReport::failures);
         jobs.chain(outputs).collect()
     }
@@ -329,6 +337,10 @@ mod tests {
             duration: Duration::ZERO,
             note: Some("status 1".into()),
             log: Vec::new(),
+            missed_runs: None,
+            warming_up: 0,
+            failures_in_a_row: 1,
+            is_muted: false,
         };
         let line = "job `j` failed: status 1; 9 datapoints refused: `a`: empty; `c`: too long";
         assert_eq!(job.failure().as_deref(), Some(line));

@@ -10,6 +10,7 @@ mod prepare;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use collectors::period::Period;
 use collectors::{Context, Sink};
 
 use crate::config::Environment;
@@ -19,13 +20,15 @@ use crate::payload::{Agent, JobBatch, Payload};
 use crate::plan::{Plan, PlannedJob, PlannedOutput};
 use crate::report::{self, JobReport, OutputReport, Report, Status, chain, metrics, table};
 use crate::runner::{self, Event, Limits, Stop, Task};
+use crate::state::JobState;
+use crate::store::state::Found;
 use crate::store::{Store, fallback_agent_id};
 use lasting::{Lasting, abandoned, find_lasting};
-use outcome::take;
+use outcome::{Circumstances, Taken, take};
 use prepare::{prepare_job, prepare_output};
 
 pub use attempt::{Attempt, attempt};
-pub use lasting::{daemon_directory, enter};
+pub use lasting::{Entrance, daemon_directory, enter, look, splay};
 
 /// The variables that a job's child process may see.
 const CHILD_VARIABLES: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
@@ -33,28 +36,35 @@ const CHILD_VARIABLES: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 /// Collects and delivers. When it is told to stop, it delivers what there is.
 pub fn run(
     plan: Plan,
+    found: &Found,
     environment: Environment<'_>,
     stop: &Stop,
     watch: &mut dyn FnMut(Event),
 ) -> Report {
-    let collected = collect(plan, environment, stop, watch, Keep::Lasting);
+    let mut collected = collect(plan, environment, stop, watch, Keep::Lasting);
     log::debug!("collected after {}", table::short(collected.started.elapsed()));
     let consignments = collected.outputs.iter().map(|output| Consignment {
         id: output.id.clone(),
         kind: output.kind,
         output: Arc::clone(&output.output),
         payload: collected.payload_for(output),
-        spool: collected.store.as_ref().map(|store| store.spool(&output.id, output.kind)),
+        spool: collected
+            .store
+            .as_ref()
+            .map(|store| store.spool(&output.id, output.kind).with_caps(output.caps)),
         unencodable: collected.anonymous.clone().filter(|_| output.output.names_agent()),
         prepare: prepare_output(output, environment, &collected.surroundings),
     });
+    let mut unsaved = None;
     let outputs = delivery::deliver(
         consignments.collect(),
         &collected.run,
         &collected.surroundings,
         collected.limits.deadline,
-        |_safe| {},
+        |safe| unsaved = collected.save_state(found, safe),
     );
+    collected.warnings.extend(found.warning.clone());
+    collected.warnings.extend(unsaved);
     collected.report(outputs)
 }
 
@@ -120,6 +130,8 @@ struct Collected {
     run: String,
     payload: Payload,
     jobs: Vec<JobReport>,
+    /// What the next run of each job gets.
+    states: Vec<JobState>,
     planned: Vec<PlannedJob>,
     outputs: Vec<PlannedOutput>,
     store: Option<Store>,
@@ -160,6 +172,7 @@ fn collect(
         daemon_directory: directory,
         now_ms: plan.now_ms,
     });
+    warnings.extend(plan.jobs.iter().filter_map(cadence));
     let tasks = plan.jobs.iter().map(|job| Task {
         id: Arc::clone(&job.id),
         collector: Arc::clone(&job.collector),
@@ -170,12 +183,14 @@ fn collect(
         ),
         timeout: job.timeout,
         prepare: prepare_job(&job.collector, environment, &surroundings),
+        cursor: job.before.cursor.clone().map(Arc::new),
     });
     let variables = CHILD_VARIABLES
         .iter()
         .filter_map(|name| environment(name).map(|value| ((*name).to_owned(), value)));
     let context = Context {
         job: "".into(),
+        cursor: None,
         now_ms: plan.now_ms,
         deadline: plan.collect_deadline,
         directory: Arc::from(plan.config_directory.as_path()),
@@ -188,15 +203,18 @@ fn collect(
         stop: stop.clone(),
     };
     let outcomes = runner::run(tasks.collect(), limits.clone(), watch);
-    let (jobs, mut batches): (Vec<_>, Vec<_>) = plan
-        .jobs
-        .iter()
-        .zip(outcomes)
-        .map(|(job, outcome)| {
-            let (report, batch) = take(&job.id, job.kind, outcome);
-            (report, JobBatch { job: Arc::clone(&job.id), batch: Arc::new(batch) })
-        })
-        .unzip();
+    let boot_id = crate::host::boot_id();
+    let around =
+        Circumstances { now_ms: plan.now_ms, hostname: &hostname, boot_id: boot_id.as_deref() };
+    let (mut jobs, mut batches, mut states) = (Vec::new(), Vec::new(), Vec::new());
+    for (job, outcome) in plan.jobs.iter().zip(outcomes) {
+        let Taken { mut report, batch, state } = take(job, outcome, &around);
+        // Where nothing lasts nobody counts failures, and this one might be the tenth.
+        report.is_muted &= store.is_some();
+        jobs.push(report);
+        batches.push(JobBatch { job: Arc::clone(&job.id), batch: Arc::new(batch) });
+        states.push(state);
+    }
     if plan.run_metrics {
         let batch = metrics::of_run(&jobs, &hostname, plan.now_ms);
         batches.push(JobBatch { job: metrics::JOB.into(), batch: Arc::new(batch) });
@@ -211,6 +229,7 @@ fn collect(
         run: run_id(plan.now_ms),
         payload,
         jobs,
+        states,
         planned: plan.jobs,
         outputs: plan.outputs,
         store,
@@ -227,6 +246,22 @@ impl Collected {
     fn payload_for(&self, output: &PlannedOutput) -> Payload {
         // Behind the jobs' batches stands what the run says about itself, which is for all.
         self.payload.only(|place| self.planned.get(place).is_none_or(|job| job.feeds(&output.id)))
+    }
+
+    /// Saves what the next runs get, of each job whose datapoints are safe with every output that it feeds; of the
+    /// others only that they ran. Gives back what went wrong.
+    fn save_state(&self, found: &Found, safe: &[bool]) -> Option<String> {
+        let store = self.store.as_ref()?;
+        let mut state = found.state.clone();
+        for (job, after) in self.planned.iter().zip(&self.states) {
+            let mut outputs = self.outputs.iter().zip(safe);
+            let is_safe = outputs.all(|(output, safe)| *safe || !job.feeds(&output.id));
+            let after = if is_safe { after.clone() } else { job.before.started_again(after) };
+            state.jobs.insert(job.id.to_string(), after);
+        }
+        state.forget_old(self.payload.timestamp_ms);
+        let error = store.save_state(&state, found).err()?;
+        Some(format!("the state of the jobs is not saved: {}", chain(&error)))
     }
 
     /// How many datapoints no output is to have.
@@ -255,6 +290,14 @@ impl Collected {
         log(&report);
         report
     }
+}
+
+/// What is said of a job whose runs are further apart than they are meant to be.
+fn cadence(job: &PlannedJob) -> Option<String> {
+    let missed = job.missed_runs.filter(|missed| *missed > 0)?;
+    let (id, every) = (&job.id, Period::of(job.every));
+    let missed = table::count(missed, "run");
+    Some(format!("job `{id}` is meant to run every {every}: {missed} missed since the last one"))
 }
 
 /// A line for each job and output, and one for the run.

@@ -35,6 +35,8 @@ pub struct Task {
     pub timeout: Duration,
     /// What must be done before.
     pub prepare: Option<Prepare>,
+    /// What its last run left for it.
+    pub cursor: Option<Arc<serde_json::Value>>,
 }
 
 /// What all jobs share.
@@ -44,7 +46,7 @@ pub struct Limits {
     pub threads: usize,
     /// When collecting ends.
     pub deadline: Instant,
-    /// What each job's context is made from; its `job` and `deadline` are replaced.
+    /// What each job's context is made from; its `job`, `deadline` and `cursor` are replaced.
     pub context: Context,
     /// Ends collecting before the deadline.
     pub stop: Stop,

@@ -1,9 +1,10 @@
-//! What lasts between runs: the agent's identity and the spool, in one folder that only its owner can read.
+//! What lasts between runs: the agent's identity, the state of the jobs and the spool, in one folder that only its owner can read.
 
 pub mod durable;
 mod identity;
 pub mod lock;
 pub mod spool;
+pub mod state;
 
 use std::collections::HashSet;
 use std::fs;

@@ -9,7 +9,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::datapoint::{DataType, Datapoint, LabelKind, Value};
+use crate::datapoint::{DataType, Datapoint, Finite, LabelKind, Value};
 
 /// A text of a [`Batch`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -131,6 +131,45 @@ impl Batch {
         Ok(())
     }
 
+    /// Adds a datapoint of the same target, labels and moment as one that is there: what follows from that one.
+    ///
+    /// # Errors
+    /// [`Full`] when the batch's text would exceed 4 GiB.
+    pub fn derive(
+        &mut self,
+        of: Point,
+        key: &str,
+        value: Finite,
+        unit: Option<&str>,
+    ) -> Result<(), Full> {
+        let key = self.texts.intern(key)?;
+        let unit = unit.map(|unit| self.texts.intern(unit)).transpose()?;
+        let (start, end) = match self.sets.get(of.attributes.index()) {
+            Some(set) => (set.labels_start, set.labels_end),
+            None => (0, 0),
+        };
+        let attributes = self.attribute_set(start, end, unit)?;
+        let bits = value.get().to_bits();
+        self.points.push(Point {
+            key,
+            attributes,
+            bits,
+            form: Form::Float,
+            data_type: DataType::Float,
+            ..of
+        });
+        Ok(())
+    }
+
+    /// Takes out the datapoints at the places for which `keep` is false.
+    pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+        let mut place = 0;
+        self.points.retain(|_| {
+            place += 1;
+            keep(place - 1)
+        });
+    }
+
     /// The datapoints, in the order in which they were pushed.
     pub fn points(&self) -> &[Point] {
         &self.points
@@ -193,9 +232,6 @@ impl Batch {
         datapoint: &Datapoint<'_>,
         extra: &[crate::datapoint::Label<'_>],
     ) -> Result<AttributesId, Full> {
-        if self.sets.is_empty() {
-            self.sets.push(AttributeSet { labels_start: 0, labels_end: 0, unit: None });
-        }
         if datapoint.labels.is_empty() && extra.is_empty() && datapoint.unit.is_none() {
             return Ok(AttributesId(0));
         }
@@ -209,23 +245,42 @@ impl Batch {
             }
         }
         let unit = datapoint.unit.map(|unit| self.texts.intern(unit)).transpose()?;
-        let hash = self.hasher.hash_one((&self.labels[start..], unit));
+        let [start, end] = [start, self.labels.len()].map(u32::try_from);
+        let (start, end) = (start.map_err(|_| Full)?, end.map_err(|_| Full)?);
+        let known = self.sets.len();
+        let id = self.attribute_set(start, end, unit)?;
+        if id.index() < known {
+            self.labels.truncate(start as usize);
+        }
+        Ok(id)
+    }
+
+    /// The set of these labels and this unit, which may be known already.
+    fn attribute_set(
+        &mut self,
+        start: u32,
+        end: u32,
+        unit: Option<Symbol>,
+    ) -> Result<AttributesId, Full> {
+        if self.sets.is_empty() {
+            self.sets.push(AttributeSet { labels_start: 0, labels_end: 0, unit: None });
+        }
         let Self { labels, sets, set_table, hasher, .. } = self;
+        let wanted = &labels[start as usize..end as usize];
+        if wanted.is_empty() && unit.is_none() {
+            return Ok(AttributesId(0));
+        }
+        let hash = hasher.hash_one((wanted, unit));
         let content = |id: u32| {
             let set = &sets[id as usize];
             (&labels[set.labels_start as usize..set.labels_end as usize], set.unit)
         };
-        if let Some(&id) = set_table.find(hash, |&id| content(id) == (&labels[start..], unit)) {
-            labels.truncate(start);
+        if let Some(&id) = set_table.find(hash, |&id| content(id) == (wanted, unit)) {
             return Ok(AttributesId(id));
         }
         let id = u32::try_from(sets.len()).map_err(|_| Full)?;
         set_table.insert_unique(hash, id, |&id| hasher.hash_one(content(id)));
-        sets.push(AttributeSet {
-            labels_start: u32::try_from(start).map_err(|_| Full)?,
-            labels_end: u32::try_from(labels.len()).map_err(|_| Full)?,
-            unit,
-        });
+        sets.push(AttributeSet { labels_start: start, labels_end: end, unit });
         Ok(AttributesId(id))
     }
 }
@@ -289,6 +344,29 @@ mod tests {
         assert_eq!(labels, [("room", "a1"), ("site", "x")]);
         assert!(batch.labels(batch.points()[3].attributes).is_empty());
         assert_eq!(batch.value(&batch.points()[1]), Value::Int(1));
+        Ok(())
+    }
+
+    #[test]
+    fn what_follows_from_a_datapoint_has_its_labels_and_a_unit_of_its_own()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let mut batch = Batch::default();
+        let labels = [Label::new("room", "a1")?];
+        let point = Datapoint::new("sent", Value::Int(7), DataType::Counter64)?.labels(&labels);
+        batch.push(&Datapoint { unit: Some("bytes"), ..point }, "h", &[], 5)?;
+        let Value::Float(rate) = Value::float(2.5)? else { panic!("a float") };
+        for _ in 0..2 {
+            batch.derive(batch.points()[0], "sent_per_second", rate, Some("bytes/s"))?;
+        }
+        batch.retain(|place| place != 0);
+        let point = batch.points()[0];
+        assert_eq!((batch.len(), batch.attributes_count()), (2, 3));
+        assert_eq!(
+            (batch.text(point.key), batch.unit(point.attributes)),
+            ("sent_per_second", Some("bytes/s"))
+        );
+        assert_eq!((batch.text(point.target), batch.value(&point)), ("h", Value::float(2.5)?));
+        assert_eq!(batch.text(batch.labels(point.attributes)[0].value), "a1");
         Ok(())
     }
 }

@@ -18,6 +18,9 @@ pub struct Context {
     pub deadline: Instant,
     /// Where relative paths start: the folder of the configuration file.
     pub directory: Arc<std::path::Path>,
+    /// What the job's last run left with [`Sink::leave`]. It may be of another version of the collector, or of other
+    /// options: what does not fit is taken for nothing.
+    pub cursor: Option<Arc<serde_json::Value>>,
     /// The variables a child process may see (`PATH`, `HOME`, `LANG`, `TZ`).
     pub environment: Arc<[(String, OsString)]>,
 }

@@ -162,6 +162,7 @@ mod tests {
             job: "job".into(),
             now_ms: 5,
             deadline: Instant::now() + Duration::from_secs(60),
+            cursor: None,
             directory: Arc::from(folder),
             environment: Arc::from([]),
         };

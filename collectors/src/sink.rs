@@ -57,6 +57,8 @@ pub struct Collected {
     pub errors: Vec<String>,
     /// How many it reported.
     pub errors_total: u64,
+    /// What the job's next run goes on from, where this one said so.
+    pub cursor: Option<serde_json::Value>,
 }
 
 /// The sink was sealed: the job is late, or the run is over. Stop collecting.
@@ -149,6 +151,16 @@ impl Sink {
         if collected.errors.len() < REFUSALS_KEPT {
             collected.errors.push(clean(&message.into(), TEXT_CAP));
         }
+        Ok(())
+    }
+
+    /// Leaves something for the job's next run, in place of what was left before: how far it has read, or what it
+    /// compares with. It is saved only where everything that was pushed before it is safe.
+    ///
+    /// # Errors
+    /// [`Sealed`] when the job's time is over.
+    pub fn leave(&self, cursor: serde_json::Value) -> Result<(), Sealed> {
+        self.lock().as_mut().ok_or(Sealed)?.cursor = Some(cursor);
         Ok(())
     }
 

@@ -67,7 +67,7 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// Run every job now, whether it is due or not (for now every run does)
+    /// Run every job now, whether it is due or not
     #[arg(long)]
     pub(super) once: bool,
     /// Run only this job; may be given several times

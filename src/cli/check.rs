@@ -12,9 +12,11 @@ use super::args::{Check, Common};
 use super::run::wall_clock_ms;
 use super::{load, say};
 use crate::config::Environment;
+use crate::config::sections::Expect;
 use crate::plan::{Plan, Request};
 use crate::report::{Status, table};
 use crate::run::{Attempt, attempt};
+use crate::state::State;
 
 pub(super) fn check(
     options: &Check,
@@ -35,8 +37,8 @@ pub(super) fn check(
     if !options.connect {
         return Ok(Status::Success);
     }
-    let request = Request { now_ms: wall_clock_ms(), started, only: Vec::new() };
-    let mut plan = match Plan::new(config, request) {
+    let request = Request { now_ms: wall_clock_ms(), started, only: Vec::new(), once: true };
+    let mut plan = match Plan::new(config, request, &State::default()) {
         Ok(plan) => plan,
         Err(errors) => {
             errors.iter().for_each(|error| say(format_args!("error: {error}")));
@@ -45,6 +47,8 @@ pub(super) fn check(
     };
     for job in &mut plan.jobs {
         job.collector = Arc::new(Try(Arc::clone(&job.collector)));
+        // Nothing is collected, so nothing can be expected of it.
+        job.expect = Expect::default();
     }
     let attempts = attempt(plan, environment);
     let mut rows = table::plain(&["what", "result", "note"]);

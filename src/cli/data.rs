@@ -16,6 +16,7 @@ use crate::config::Environment;
 use crate::outputs::sqlite::{self, read::Reader};
 use crate::plan::{Plan, Request};
 use crate::report::{Status, chain};
+use crate::state::State;
 
 pub(super) fn data(
     command: &Data,
@@ -24,8 +25,8 @@ pub(super) fn data(
 ) -> io::Result<Status> {
     let Some(config) = load(common, environment) else { return Ok(Status::Usage) };
     let now_ms = wall_clock_ms();
-    let request = Request { now_ms, started: Instant::now(), only: Vec::new() };
-    let plan = match Plan::new(config, request) {
+    let request = Request { now_ms, started: Instant::now(), only: Vec::new(), once: true };
+    let plan = match Plan::new(config, request, &State::default()) {
         Ok(plan) => plan,
         Err(errors) => {
             errors.iter().for_each(|error| say(format_args!("error: {error}")));

@@ -8,10 +8,13 @@ use collectors::period::Period;
 use super::args::{Common, ReportFormat, Run};
 use super::progress::Progress;
 use super::{load, say, signals};
-use crate::config::{Environment, Origin};
-use crate::plan::{Plan, Request};
+use crate::config::{Config, Environment, Origin};
+use crate::plan::{self, Plan, Request};
 use crate::report::{Report, Status, table};
 use crate::runner::Stop;
+use crate::schedule::Turn;
+use crate::state::State;
+use crate::store::lock::NotLocked;
 
 /// The longest that a run waits for another.
 const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
@@ -26,31 +29,48 @@ pub(super) fn run(
         Origin::choose(common.config.as_deref(), environment) == Origin::Demonstration;
     let Some(config) = load(common, environment) else { return Ok(Status::Usage) };
     log::debug!("configuration read in {}", table::short(started.elapsed()));
-    let _lock = if options.dry_run {
-        None
+    let entrance = if options.dry_run {
+        crate::run::look(&config, environment)
     } else {
         let wait = options.wait.map(Period::get).unwrap_or_default().min(LONGEST_WAIT);
         match crate::run::enter(&config, environment, Instant::now() + wait) {
-            Ok(lock) => lock,
+            Ok(entrance) => entrance,
             Err(held) => {
-                say(format_args!("error: {held}"));
-                return Ok(Status::Locked);
+                let found = crate::run::look(&config, environment).found;
+                return Ok(turned_away(options, &config, &found.state, &held));
             }
         }
     };
-    if options.wait.is_some() {
-        // The run's time and clock begin when the other one has ended.
+    let stop = Stop::default();
+    if let Err(error) = signals::stop_in_order(&stop) {
+        say(format_args!("warning: a signal will end the run at once: {error}"));
+    }
+    let is_by_the_clock = !options.once && !options.dry_run && options.at.is_none();
+    if is_by_the_clock && is_anything_due(options, &config, &entrance.found.state) {
+        stop.sleep(crate::run::splay(&config, environment));
+    }
+    if options.wait.is_some() || is_by_the_clock {
+        // The run's time and clock begin when it can.
         started = Instant::now();
     }
     let now_ms = options.at.unwrap_or_else(wall_clock_ms);
-    let request = Request { now_ms, started, only: options.only.clone() };
-    let mut plan = match Plan::new(config, request) {
+    let request = Request { now_ms, started, only: options.only.clone(), once: options.once };
+    let mut plan = match Plan::new(config, request, &entrance.found.state) {
         Ok(plan) => plan,
         Err(errors) => {
             errors.iter().for_each(|error| say(format_args!("error: {error}")));
             return Ok(Status::Usage);
         }
     };
+    if plan.jobs.is_empty()
+        && let Some(next_ms) = plan.next_ms
+    {
+        if io::stderr().is_terminal() && !common.quiet {
+            let next = table::moment(next_ms);
+            say(format_args!("nothing is due before {next}; `--once` runs every job now"));
+        }
+        return Ok(Status::Success);
+    }
     if options.report.is_some() {
         // Standard output holds the report then, and nothing else.
         let printing = plan.outputs.iter().find(|output| output.kind == "stdout");
@@ -63,10 +83,6 @@ pub(super) fn run(
         }
         plan.outputs.retain(|output| output.kind != "stdout");
     }
-    let stop = Stop::default();
-    if let Err(error) = signals::stop_in_order(&stop) {
-        say(format_args!("warning: a signal will end the run at once: {error}"));
-    }
     let is_watched = io::stdout().is_terminal() && !common.quiet;
     let ids = plan.jobs.iter().map(|job| job.id.to_string()).collect();
     let mut progress = Progress::new(ids, is_watched && io::stderr().is_terminal());
@@ -77,7 +93,7 @@ pub(super) fn run(
         let mut stdout = io::stdout().lock();
         crate::run::rehearse(plan, environment, &stop, &mut watch, &mut stdout)
     } else {
-        (crate::run::run(plan, environment, &stop, &mut watch), Ok(()))
+        (crate::run::run(plan, &entrance.found, environment, &stop, &mut watch), Ok(()))
     };
     progress.finish();
     if let Some(directory) = log_directory.filter(|_| !options.dry_run)
@@ -95,6 +111,23 @@ pub(super) fn run(
         }
         _ => Ok(report.status),
     }
+}
+
+/// Another run has the lock: that matters where there was something to do.
+fn turned_away(options: &Run, config: &Config, state: &State, held: &NotLocked) -> Status {
+    if !options.once && !is_anything_due(options, config, state) {
+        return Status::Success;
+    }
+    say(format_args!("error: {held}"));
+    Status::Locked
+}
+
+fn is_anything_due(options: &Run, config: &Config, state: &State) -> bool {
+    let now_ms = options.at.unwrap_or_else(wall_clock_ms);
+    let is_asked_for = |id: &str| options.only.is_empty() || options.only.iter().any(|o| o == id);
+    plan::schedule(config, state, now_ms)
+        .iter()
+        .any(|job| is_asked_for(job.id) && matches!(job.turn, Turn::Due { .. }))
 }
 
 fn print(report: &Report, options: &Run) -> io::Result<()> {

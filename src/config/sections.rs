@@ -8,6 +8,8 @@ use collectors::period::Period;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rates::Rate;
+
 /// How often runs happen when the configuration does not say.
 const DEFAULT_INTERVAL: Period = Period::from_secs(300);
 /// Delivery has a fifth of the run when the configuration does not say, and at most this.
@@ -51,6 +53,9 @@ pub struct Agent {
     pub delivery_reserve: Option<Period>,
     /// How many jobs run at once, at most.
     pub threads: u16,
+    /// Delay a run by up to this, by always the same on one machine, so that a fleet does not knock at once. Not with
+    /// `--once` and `--at`. Default: none.
+    pub splay: Option<Period>,
 }
 
 impl Default for Agent {
@@ -62,6 +67,7 @@ impl Default for Agent {
             timeout: None,
             delivery_reserve: None,
             threads: 64,
+            splay: None,
         }
     }
 }
@@ -102,8 +108,7 @@ pub struct JobSettings {
     /// What is polled, where a datapoint does not say; by default what the collector reads, or this host.
     #[serde(default)]
     pub target: Option<String>,
-    /// How often the job is meant to run. Default: `polling.polling_interval`. A run does not hold a job back for it
-    /// yet: each takes all of them.
+    /// How often the job runs, in runs that a scheduler starts at least as often. Default: `polling.polling_interval`.
     #[serde(default)]
     pub every: Option<Period>,
     /// How long the job may take. Default: 30 s.
@@ -118,6 +123,26 @@ pub struct JobSettings {
     /// Whether it runs at all.
     #[serde(default = "yes")]
     pub enabled: bool,
+    /// Rates or differences of its counters across runs.
+    #[serde(default)]
+    pub rates: Vec<Rate>,
+    /// What the job fails without.
+    #[serde(default)]
+    pub expect: Expect,
+    /// Say nothing of a failure on standard error until the job has failed so many times in a row; the exit status and
+    /// the report still tell. Default: 1.
+    #[serde(default)]
+    pub alert_after: Option<u32>,
+}
+
+/// What a job must bring; otherwise it has failed, whatever its collector says. What it brought is delivered all the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Expect {
+    /// At least so many datapoints.
+    pub min_points: Option<u64>,
+    /// A datapoint that is at most so old.
+    pub max_age: Option<Period>,
 }
 
 /// What every output has beside its options.
@@ -129,6 +154,25 @@ pub struct OutputSettings {
     /// Whether anything is sent to it.
     #[serde(default = "yes")]
     pub enabled: bool,
+    /// How much may wait for it.
+    #[serde(default)]
+    pub spool: SpoolCaps,
+}
+
+/// How much may wait for an output. What is beyond is lost, the oldest first, and counted as lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct SpoolCaps {
+    /// All bodies together, in bytes.
+    pub max_bytes: u64,
+    /// How long a body may wait.
+    pub max_age: Period,
+}
+
+impl Default for SpoolCaps {
+    fn default() -> Self {
+        Self { max_bytes: 1 << 30, max_age: Period::from_secs(7 * 86_400) }
+    }
 }
 
 fn yes() -> bool {
@@ -142,8 +186,18 @@ pub struct Labels(pub serde_json::Map<String, serde_json::Value>);
 
 impl JobSettings {
     /// The keys, so that a job can be taken apart without making a schema.
-    pub(super) const NAMES: &'static [&'static str] =
-        &["id", "target", "every", "timeout", "labels", "outputs", "enabled"];
+    pub(super) const NAMES: &'static [&'static str] = &[
+        "id",
+        "target",
+        "every",
+        "timeout",
+        "labels",
+        "outputs",
+        "enabled",
+        "rates",
+        "expect",
+        "alert_after",
+    ];
 
     /// A job of that id with the defaults.
     pub(super) fn named(id: &str) -> Self {
@@ -155,6 +209,9 @@ impl JobSettings {
             labels: Labels::default(),
             outputs: None,
             enabled: true,
+            rates: Vec::new(),
+            expect: Expect::default(),
+            alert_after: None,
         }
     }
 
@@ -170,6 +227,13 @@ impl JobSettings {
             if period.is_some_and(|period| period.get().is_zero()) {
                 problems.push(Problem::at(&[name], format!("`{name}` is zero")));
             }
+        }
+        if self.expect.max_age.is_some_and(|age| age.get().is_zero()) {
+            problems.push(Problem::at(&["expect", "max_age"], "no datapoint is that young"));
+        }
+        if self.alert_after == Some(0) {
+            let hint = "1 tells of each failure";
+            problems.push(Problem::at(&["alert_after"], "`alert_after` is zero").hint(hint));
         }
         if self.outputs.as_ref().is_some_and(Vec::is_empty) {
             let hint = "leave `outputs` out for all of them, or say `enabled: false`";
@@ -198,7 +262,7 @@ impl JobSettings {
 
 impl OutputSettings {
     /// The keys, so that an output can be taken apart without making a schema.
-    pub(super) const NAMES: &'static [&'static str] = &["id", "enabled"];
+    pub(super) const NAMES: &'static [&'static str] = &["id", "enabled", "spool"];
 }
 
 impl Polling {
@@ -247,6 +311,13 @@ impl Agent {
             let message = format!("nothing is left to collect in: a run may take {timeout}");
             let hint = "`agent.timeout` says how long, else `polling.polling_interval`";
             problems.push(Problem::at(&["agent", "delivery_reserve"], message).hint(hint));
+        }
+        if self.splay.is_some_and(|splay| splay >= polling.interval()) {
+            let message = format!(
+                "a run would come later than the next: the interval is {}",
+                polling.interval()
+            );
+            problems.push(Problem::at(&["agent", "splay"], message));
         }
         if self.hostname.as_ref().is_some_and(|name| name.trim().is_empty()) {
             problems.push(Problem::at(&["agent", "hostname"], "the host's name is empty"));

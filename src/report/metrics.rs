@@ -16,6 +16,9 @@ pub const JOB: &str = "collector";
 /// | `collector_job_duration_seconds` | seconds | float | `job`, `collector` |
 /// | `collector_job_success` | 1 or 0 | int | `job`, `collector` |
 /// | `collector_job_points` | datapoints | int | `job`, `collector` |
+/// | `collector_job_missed_runs` | runs | int | `job`, `collector` |
+///
+/// The last one counts the runs that are missing since the job's last one; a run with `--once` has none.
 pub fn of_run(jobs: &[JobReport], hostname: &str, now_ms: i64) -> Batch {
     let sink = Sink::new(hostname.to_owned(), Vec::new(), now_ms);
     for job in jobs {
@@ -45,7 +48,11 @@ fn of_job(job: &JobReport, sink: &Sink) -> Result<(), Flaw> {
         ),
         ("collector_job_points", Value::Int(points), DataType::Int, None),
     ];
-    for (key, value, data_type, unit) in values {
+    let missed = job.missed_runs.map(|runs| {
+        let runs = Value::Int(i64::try_from(runs).unwrap_or(i64::MAX));
+        ("collector_job_missed_runs", runs, DataType::Int, None)
+    });
+    for (key, value, data_type, unit) in values.into_iter().chain(missed) {
         let datapoint =
             Datapoint { unit, ..Datapoint::new(key, value, data_type)?.labels(&labels) };
         // The sink is this module's own and still open.

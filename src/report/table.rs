@@ -112,6 +112,20 @@ pub fn short(duration: Duration) -> String {
     }
 }
 
+/// A moment in milliseconds since 1970, to the second.
+pub fn moment(timestamp_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(timestamp_ms)
+        .map_or_else(|_| timestamp_ms.to_string(), |time| format!("{time:.0}"))
+}
+
+/// A number of things: `1 job`, `2 jobs`.
+pub fn count(number: u64, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        number => format!("{number} {thing}s"),
+    }
+}
+
 /// Without the blanks that pad the last column.
 pub fn trimmed(table: &Table) -> String {
     let lines = table.to_string();

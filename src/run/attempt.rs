@@ -6,14 +6,14 @@ use std::time::Duration;
 use collectors::sink::Level;
 use collectors::{Collector, Context, Sink};
 
-use super::outcome::take;
+use super::outcome::{noted, verdict};
 use super::prepare::prepare_output;
 use super::{Keep, collect};
 use crate::config::Environment;
 use crate::outputs::{Output, Surroundings};
 use crate::plan::Plan;
-use crate::report::JobReport;
-use crate::runner::{self, Stop, Task};
+use crate::report::JobResult;
+use crate::runner::{self, Outcome, Stop, Task};
 
 /// What came of trying a job or an output.
 pub struct Attempt {
@@ -36,22 +36,33 @@ pub fn attempt(plan: Plan, environment: Environment<'_>) -> Vec<Attempt> {
         sink: Sink::new(String::new(), Vec::new(), 0),
         timeout: CHECK_TIMEOUT,
         prepare: prepare_output(output, environment, &collected.surroundings),
+        cursor: None,
     });
     let checked = runner::run(checks.collect(), collected.limits.clone(), &mut |_| {});
     let outputs = collected.outputs.iter().zip(checked);
-    let outputs = outputs.map(|(output, outcome)| take(&output.id, output.kind, outcome).0);
-    let jobs = collected.jobs.into_iter().map(|job| Attempt::of("job", job));
-    jobs.chain(outputs.map(|output| Attempt::of("output", output))).collect()
+    let outputs = outputs.map(|(output, outcome)| Attempt::of_outcome(&output.id, outcome));
+    let jobs = collected
+        .jobs
+        .into_iter()
+        .map(|job| Attempt::of(format!("job `{}`", job.job), job.result, job.note, job.log.last()));
+    jobs.chain(outputs).collect()
 }
 
 impl Attempt {
-    fn of(what: &str, report: JobReport) -> Self {
-        let result = match (report.result.is_success(), report.note) {
+    fn of_outcome(output: &str, outcome: Outcome) -> Self {
+        let Outcome { ending, collected, .. } = outcome;
+        let (result, parts) = verdict(ending, &collected);
+        let said = collected.log.last().map(|(_, line)| line);
+        Self::of(format!("output `{output}`"), result, noted(&parts), said)
+    }
+
+    fn of(what: String, result: JobResult, note: Option<String>, said: Option<&String>) -> Self {
+        let result = match (result.is_success(), note) {
             (true, Some(note)) => Ok(note),
-            (true, None) => Ok(report.log.last().cloned().unwrap_or_default()),
+            (true, None) => Ok(said.cloned().unwrap_or_default()),
             (false, note) => Err(note.unwrap_or_default()),
         };
-        Self { what: format!("{what} `{}`", report.job), result }
+        Self { what, result }
     }
 }
 

@@ -1,16 +1,29 @@
 //! What lasts between runs, as far as a run can have it: lock, store, agent's id.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
 
 use super::Keep;
 use crate::config::{Config, Environment};
 use crate::plan::PlannedOutput;
 use crate::report::chain;
 use crate::store::lock::{Lock, NotLocked};
-use crate::store::{self, Store};
+use crate::store::state::Found;
+use crate::store::{self, Store, fallback_agent_id};
 
-/// Takes the lock of the daemon directory, if there is one; [`run`](super::run) tells what is wrong with it.
+/// What a run finds when it comes in.
+#[derive(Default)]
+pub struct Entrance {
+    /// The lock, while this lives; `None` where none can be had.
+    pub lock: Option<Lock>,
+    /// What the last run left.
+    pub found: Found,
+}
+
+/// Takes the lock of the daemon directory, if there is one, and reads the state; [`run`](super::run) tells what is
+/// wrong with the folder.
 ///
 /// # Errors
 /// [`NotLocked::Held`] when another run has it until `deadline`.
@@ -18,20 +31,50 @@ pub fn enter(
     config: &Config,
     environment: Environment<'_>,
     deadline: Instant,
-) -> Result<Option<Lock>, NotLocked> {
-    let configured = config.main.daemon_directory.as_deref();
-    let directory = daemon_directory(&config.directory, configured, environment);
-    let Some(store) = directory.and_then(|directory| Store::open(&directory).ok()) else {
-        return Ok(None);
+) -> Result<Entrance, NotLocked> {
+    let Some(directory) = configured_directory(config, environment) else {
+        return Ok(Entrance::default());
     };
-    match store.lock(deadline) {
-        Ok(lock) => Ok(Some(lock)),
-        Err(held @ NotLocked::Held { .. }) => Err(held),
+    let Ok(store) = Store::open(&directory) else { return Ok(look(config, environment)) };
+    let lock = match store.lock(deadline) {
+        Ok(lock) => Some(lock),
+        Err(held @ NotLocked::Held { .. }) => return Err(held),
         Err(error @ NotLocked::Impossible(_)) => {
             log::warn!("{}", chain(&error));
-            Ok(None)
+            None
         }
-    }
+    };
+    Ok(Entrance { lock, found: store.load_state() })
+}
+
+/// Reads the state and takes no lock: for what changes nothing.
+pub fn look(config: &Config, environment: Environment<'_>) -> Entrance {
+    let directory = configured_directory(config, environment);
+    let found = directory.map(|directory| Store::at(&directory).load_state());
+    Entrance { lock: None, found: found.unwrap_or_default() }
+}
+
+fn configured_directory(config: &Config, environment: Environment<'_>) -> Option<PathBuf> {
+    daemon_directory(&config.directory, config.main.daemon_directory.as_deref(), environment)
+}
+
+/// By how much a run is delayed: a share of `agent.splay`, always the same for one agent.
+pub fn splay(config: &Config, environment: Environment<'_>) -> Duration {
+    let Some(longest) = config.agent.splay else { return Duration::ZERO };
+    let program = collectors::datapoint::trim(&config.agent.program);
+    let known = configured_directory(config, environment)
+        .and_then(|directory| Store::at(&directory).known_agent_id(program).ok().flatten());
+    let id = known.unwrap_or_else(|| {
+        let hostname = config.agent.hostname.clone();
+        fallback_agent_id(program, &hostname.unwrap_or_else(crate::host::fully_qualified_name))
+    });
+    share(&id, longest.get())
+}
+
+fn share(id: &str, longest: Duration) -> Duration {
+    let digest = Sha256::digest(id.as_bytes());
+    let share = digest.iter().take(4).fold(0_u32, |share, byte| share << 8 | u32::from(*byte));
+    longest.mul_f64(f64::from(share) / (f64::from(u32::MAX) + 1.0))
 }
 
 /// Where what lasts is kept, if there is such a place.
@@ -110,5 +153,20 @@ pub(super) fn abandoned(store: &Store, outputs: &[PlannedOutput]) -> Vec<String>
             })
             .collect(),
         Err(error) => vec![chain(&error)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agents_start_at_moments_of_their_own_that_stay_the_same() {
+        let longest = Duration::from_secs(60);
+        let shares: Vec<_> = (0..1_000).map(|id| share(&id.to_string(), longest)).collect();
+        assert_eq!(share("7", longest), shares[7]);
+        assert!(shares.iter().all(|share| *share < longest));
+        let early = shares.iter().filter(|share| **share < longest / 4).count();
+        assert!((200..300).contains(&early), "{early} of 1000 in the first quarter");
     }
 }

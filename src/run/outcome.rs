@@ -1,23 +1,122 @@
-//! A job's outcome → its line in the report, and its datapoints.
+//! A job's outcome → its line in the report, its datapoints, and what its next run gets.
+
+use std::time::Duration;
 
 use collectors::batch::Batch;
-use collectors::sink::{Level, clean};
+use collectors::period::Period;
+use collectors::sink::{Collected, Level, clean};
 
+use crate::config::sections::Expect;
+use crate::plan::PlannedJob;
+use crate::rates;
+use crate::report::table::count;
 use crate::report::{JobReport, JobResult, table};
 use crate::runner::{Ending, Outcome};
+use crate::state::JobState;
 
 /// How many lines the reason of a failure may have, and how many characters each.
 const NOTE_LINES: usize = 20;
 const NOTE_LINE_CAP: usize = 1000;
 
-/// An outcome as report and datapoints.
-pub(super) fn take(id: &str, kind: &str, outcome: Outcome) -> (JobReport, Batch) {
+/// What became of a job.
+pub(super) struct Taken {
+    pub(super) report: JobReport,
+    pub(super) batch: Batch,
+    /// What its next run gets, once the batch is safe.
+    pub(super) state: JobState,
+}
+
+/// What an outcome is taken with.
+pub(super) struct Circumstances<'a> {
+    /// The run's clock, in milliseconds since 1970.
+    pub(super) now_ms: i64,
+    /// The host's name.
+    pub(super) hostname: &'a str,
+    /// The host's boot.
+    pub(super) boot_id: Option<&'a str>,
+}
+
+/// An outcome as report, datapoints and state.
+pub(super) fn take(job: &PlannedJob, outcome: Outcome, around: &Circumstances<'_>) -> Taken {
     let Outcome { ending, collected, duration } = outcome;
+    let (mut result, mut parts) = verdict(ending, &collected);
+    if result.is_success()
+        && let Some(unmet) = unmet(&job.expect, &collected.batch, around.now_ms)
+    {
+        result = JobResult::Failed;
+        parts.push(unmet);
+    }
+    for (level, line) in &collected.log {
+        log::log!(target: "job", log_level(*level), "{}: {line}", job.id);
+    }
+    let refusals = collected.refusals.iter().map(|r| format!("`{}`: {}", r.what, r.reason));
+    let mut report = JobReport {
+        job: job.id.to_string(),
+        collector: job.kind.to_owned(),
+        result,
+        datapoints: 0,
+        refused: collected.refused,
+        refusals: refusals.collect(),
+        labels_dropped: collected.labels_dropped,
+        duration,
+        note: None,
+        log: collected.log.iter().map(|(_, line)| line.clone()).collect(),
+        missed_runs: job.missed_runs,
+        warming_up: 0,
+        failures_in_a_row: 0,
+        is_muted: false,
+    };
+    if !result.is_success() || report.refused > 0 {
+        report.failures_in_a_row = job.before.failures_in_a_row.saturating_add(1);
+        report.is_muted = report.failures_in_a_row < job.alert_after;
+    }
+    let mut batch = collected.batch;
+    let same_boot = job.before.boot_id.as_deref() == around.boot_id;
+    let before = job.before.counters.clone();
+    let applied =
+        rates::apply(&mut batch, &job.rates, before, around.hostname, same_boot, around.now_ms);
+    report.datapoints = batch.len() as u64;
+    report.refused += applied.refused;
+    report.warming_up = applied.warming_up;
+    if applied.warming_up > 0 {
+        parts.push(format!(
+            "warming up: {} have no rate before the next run",
+            count(applied.warming_up, "counter")
+        ));
+    }
+    report.note = noted(&parts);
+    let state = JobState {
+        last_start_ms: around.now_ms,
+        failures_in_a_row: report.failures_in_a_row,
+        // A job that said nothing goes on from where it was.
+        cursor: collected.cursor.or_else(|| job.before.cursor.clone()),
+        boot_id: around.boot_id.filter(|_| !applied.counters.is_empty()).map(str::to_owned),
+        counters: applied.counters,
+    };
+    Taken { report, batch, state }
+}
+
+/// How a job ended, and everything that is to be said about it.
+pub(super) fn verdict(ending: Ending, collected: &Collected) -> (JobResult, Vec<String>) {
     let mut result = JobResult::from(&ending);
     if result.is_success() && collected.errors_total > 0 {
         result = JobResult::Failed;
     }
-    let note = match ending {
+    let reported = collected.errors.first().map(|first| match collected.errors_total {
+        1 => first.clone(),
+        total => format!("{first} (and {})", count(total - 1, "more error")),
+    });
+    (result, note(ending).into_iter().chain(reported).collect())
+}
+
+/// What is said, as one note.
+pub(super) fn noted(parts: &[String]) -> Option<String> {
+    (!parts.is_empty()).then(|| shown(&parts.join("; ")))
+}
+
+/// What the runner has to say.
+fn note(ending: Ending) -> Option<String> {
+    match ending {
         Ending::Done => None,
         Ending::Absent(why) | Ending::Failed(why) | Ending::Panicked(why) => Some(why),
         Ending::NotStarted(why) => Some(why),
@@ -25,30 +124,26 @@ pub(super) fn take(id: &str, kind: &str, outcome: Outcome) -> (JobReport, Batch)
             let why = why.map(|why| format!(": {why}")).unwrap_or_default();
             Some(format!("not done after {}{why}", table::short(ran)))
         }
-    };
-    let reported = collected.errors.first().map(|first| match collected.errors_total {
-        1 => first.clone(),
-        total => format!("{first} (and {} more errors)", total - 1),
-    });
-    let parts: Vec<String> = note.into_iter().chain(reported).collect();
-    let note = (!parts.is_empty()).then(|| shown(&parts.join("; ")));
-    for (level, line) in &collected.log {
-        log::log!(target: "job", log_level(*level), "{id}: {line}");
     }
-    let refusals = collected.refusals.iter().map(|r| format!("`{}`: {}", r.what, r.reason));
-    let report = JobReport {
-        job: id.to_owned(),
-        collector: kind.to_owned(),
-        result,
-        datapoints: collected.batch.len() as u64,
-        refused: collected.refused,
-        refusals: refusals.collect(),
-        labels_dropped: collected.labels_dropped,
-        duration,
-        note,
-        log: collected.log.iter().map(|(_, line)| line.clone()).collect(),
+}
+
+/// What was expected of a job and did not come.
+fn unmet(expect: &Expect, batch: &Batch, now_ms: i64) -> Option<String> {
+    if let Some(least) = expect.min_points
+        && (batch.len() as u64) < least
+    {
+        let expected = count(least, "datapoint");
+        return Some(format!("expected at least {expected}, got {}", batch.len()));
+    }
+    let age = expect.max_age?;
+    let Some(newest_ms) = batch.points().iter().map(|point| point.timestamp_ms).max() else {
+        return Some(format!("expected a datapoint of the last {age}, got none"));
     };
-    (report, collected.batch)
+    let old = Duration::from_millis(u64::try_from(now_ms.saturating_sub(newest_ms)).unwrap_or(0));
+    (old > age.get()).then(|| {
+        let old = Period::of(Duration::from_secs(old.as_secs()));
+        format!("expected a datapoint of the last {age}, the newest is {old} old")
+    })
 }
 
 /// A reason that may quote what the source said, over several lines.

@@ -284,6 +284,7 @@ fn work(shared: &Shared, sender: &Sender<Message>) {
         let context = Context {
             job: Arc::clone(&task.id),
             deadline: times.deadline,
+            cursor: task.cursor.clone(),
             ..shared.context.clone()
         };
         let ending = fenced(task, &context);

@@ -1,6 +1,8 @@
 //! A request to stop, from any thread to the run.
 
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Asks the jobs of a run to come to an end. All clones are one.
 #[derive(Clone, Default)]
@@ -20,6 +22,14 @@ impl Stop {
         if let Some(wake) = &state.wake {
             wake();
         }
+    }
+
+    /// Waits for so long, or until it is asked.
+    pub fn sleep(&self, duration: Duration) {
+        let (sender, receiver) = channel();
+        // Nobody listens any more when the time was over before.
+        self.when_asked(move || sender.send(()).unwrap_or_default());
+        receiver.recv_timeout(duration).unwrap_or_default();
     }
 
     /// Calls `wake` when it is asked, which may have been before.

@@ -26,7 +26,28 @@ pub fn write<T>(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<T>)
         .map(|(_, done)| done)
 }
 
-/// The same where nothing may be there yet.
+/// Writes `path` in one piece in place of what is there, and leaves it to the kernel when it is flushed: a reader sees
+/// the old file or the new one, but a power cut may take the new one.
+///
+/// # Errors
+/// Any of the steps; nothing is left behind then.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    // Always the same: what a run that was killed has left is written over.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = folder_of(path).join(format!(".{name}.{TEMPORARY}"));
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary);
+    let replaced = file
+        .and_then(|mut file| file.write_all(content))
+        .and_then(|()| fs::rename(&temporary, path));
+    if replaced.is_err() {
+        // The first error is the one to tell.
+        drop(fs::remove_file(&temporary));
+    }
+    replaced
+}
+
+/// As [`write`], where nothing may be there yet.
 ///
 /// # Errors
 /// Any of the steps; [`io::ErrorKind::AlreadyExists`] when another was first.

@@ -31,12 +31,6 @@ pub struct Caps {
     pub age: Duration,
 }
 
-impl Default for Caps {
-    fn default() -> Self {
-        Self { bytes: 1 << 30, age: Duration::from_secs(7 * 86_400) }
-    }
-}
-
 /// A body that waits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
@@ -64,8 +58,9 @@ pub struct Listing {
 }
 
 impl Spool {
+    /// A spool that gives nothing up.
     pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder, caps: Caps::default() }
+        Self { folder, caps: Caps { bytes: u64::MAX, age: Duration::MAX } }
     }
 
     /// The same with other caps.

@@ -21,6 +21,7 @@ fn context(directory: &Path, timeout: Duration) -> Context {
         job: "the job".into(),
         now_ms: 1_700_000_000_000,
         deadline: Instant::now() + timeout,
+        cursor: None,
         directory: Arc::from(directory),
         environment: Arc::from([
             variable("PATH", "/usr/local/bin:/usr/bin:/bin"),

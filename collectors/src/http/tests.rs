@@ -25,6 +25,7 @@ fn context(folder: &Path) -> Context {
         job: "job".into(),
         now_ms: 5,
         deadline: Instant::now() + Duration::from_secs(60),
+        cursor: None,
         directory: Arc::from(folder),
         environment: Arc::from([]),
     }

@@ -18,6 +18,7 @@ fn context() -> Context {
         job: Arc::from("test"),
         now_ms: 0,
         deadline: Instant::now() + Duration::from_secs(60),
+        cursor: None,
         directory: Arc::from(Path::new("/")),
         environment: Arc::from([]),
     }

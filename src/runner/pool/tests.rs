@@ -46,6 +46,7 @@ fn task(behaviour: Behaviour, timeout: Duration) -> Task {
         sink: Sink::new("h".into(), vec![], 0),
         timeout,
         prepare: None,
+        cursor: None,
     }
 }
 
@@ -55,6 +56,7 @@ fn limits(threads: usize, time: Duration) -> Limits {
         job: "".into(),
         now_ms: 0,
         deadline,
+        cursor: None,
         directory: std::path::Path::new(".").into(),
         environment: Vec::new().into(),
     };

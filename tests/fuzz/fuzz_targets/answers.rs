@@ -44,7 +44,7 @@ fuzz_target!(|bytes: &[u8]| {
         job: "fuzz".into(),
         now_ms: 0,
         deadline: Instant::now() + Duration::from_secs(60),
-        directory: Path::new("/").into(),
+        cursor: None,        directory: Path::new("/").into(),
         environment: Vec::new().into(),
     };
     let sink = Sink::new("target".into(), Vec::new(), 0);

@@ -1,0 +1,178 @@
+//! What the next run of each job gets: when it last started, what it goes on from, the counters it compares with.
+//! Pure; [`crate::store`] keeps it.
+//!
+//! As text it is a line with the version and a checksum, and one JSON object behind it, so that what a broken disk
+//! made of it is known for what it is.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Number, Value};
+use sha2::{Digest, Sha256};
+
+/// The version of the text.
+const VERSION: u32 = 1;
+/// After so long without a run a job is forgotten.
+const FORGOTTEN_AFTER_MS: i64 = 90 * 86_400_000;
+
+/// The state of all jobs, by their ids.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// By job id. Jobs that this configuration has not are kept for a while: it may come back, or be another's.
+    pub jobs: BTreeMap<String, JobState>,
+}
+
+/// The state of one job.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct JobState {
+    /// The clock of the run in which it last started, in milliseconds since 1970.
+    pub last_start_ms: i64,
+    /// How many of its last runs failed, one after the other.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failures_in_a_row: u32,
+    /// What its collector left for the next run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Value>,
+    /// The host's boot at which the counters were read: they start anew with each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
+    /// The last readings of the counters that rates are made of, by series.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counters: BTreeMap<String, Reading>,
+}
+
+/// A counter as it was read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// What it said.
+    pub value: Number,
+    /// When, in milliseconds since 1970.
+    pub timestamp_ms: i64,
+}
+
+/// Text that is no state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// The first line is none of ours, or of a version that is not known.
+    #[error("it is no state of version {VERSION}")]
+    Header,
+    /// The text was changed, or is not all there.
+    #[error("its checksum does not fit")]
+    Checksum,
+    /// The checksum fits, and the content does not.
+    #[error("it cannot be read: {0}")]
+    Content(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    collector_state: u32,
+    sha256: String,
+}
+
+impl State {
+    /// Reads a state from its text.
+    ///
+    /// # Errors
+    /// [`Damage`].
+    pub fn parse(text: &[u8]) -> Result<Self, Damage> {
+        let end = memchr::memchr(b'\n', text).ok_or(Damage::Header)?;
+        let (header, content) = (&text[..end], &text[end + 1..]);
+        let header: Header = serde_json::from_slice(header).map_err(|_| Damage::Header)?;
+        if header.collector_state != VERSION {
+            return Err(Damage::Header);
+        }
+        if header.sha256 != checksum(content) {
+            return Err(Damage::Checksum);
+        }
+        serde_json::from_slice(content).map_err(|error| Damage::Content(error.to_string()))
+    }
+
+    /// The text.
+    ///
+    /// # Errors
+    /// None for what can be in it.
+    pub fn to_text(&self) -> serde_json::Result<Vec<u8>> {
+        let mut content = serde_json::to_vec(self)?;
+        content.push(b'\n');
+        let header = Header { collector_state: VERSION, sha256: checksum(&content) };
+        let mut text = serde_json::to_vec(&header)?;
+        text.push(b'\n');
+        text.extend_from_slice(&content);
+        Ok(text)
+    }
+
+    /// Without the jobs that have not run for long.
+    pub fn forget_old(&mut self, now_ms: i64) {
+        self.jobs.retain(|_, job| now_ms.saturating_sub(job.last_start_ms) < FORGOTTEN_AFTER_MS);
+    }
+}
+
+impl JobState {
+    /// This state after a run whose datapoints were not kept: the next goes on from where this one did.
+    #[must_use]
+    pub fn started_again(&self, after: &Self) -> Self {
+        let Self { last_start_ms, failures_in_a_row, .. } = *after;
+        Self { last_start_ms, failures_in_a_row, ..self.clone() }
+    }
+}
+
+fn checksum(content: &[u8]) -> String {
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> State {
+        let reading = Reading { value: u64::MAX.into(), timestamp_ms: -5 };
+        let job = JobState {
+            last_start_ms: 7,
+            failures_in_a_row: 2,
+            cursor: Some(serde_json::json!({"page": "né\n"})),
+            boot_id: Some("b".into()),
+            counters: [("series".to_owned(), reading)].into(),
+        };
+        State { jobs: [("job".to_owned(), job)].into() }
+    }
+
+    #[test]
+    fn what_is_written_is_read() -> Result<(), Box<dyn std::error::Error>> {
+        assert_eq!(State::parse(&state().to_text()?)?, state());
+        assert_eq!(State::parse(&State::default().to_text()?)?, State::default());
+        Ok(())
+    }
+
+    #[test]
+    fn a_text_cut_at_any_byte_or_with_any_bit_flipped_is_known_for_it()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let text = state().to_text()?;
+        for end in 0..text.len() {
+            assert!(State::parse(&text[..end]).is_err(), "cut at {end}");
+            for bit in 0..8 {
+                let mut flipped = text.clone();
+                flipped[end] ^= 1 << bit;
+                // A checksum in capitals would say the same; a header that says the same is none the worse.
+                if let Ok(read) = State::parse(&flipped) {
+                    assert_eq!(read, state(), "bit {bit} of byte {end}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn jobs_that_have_gone_are_forgotten_after_a_while() {
+        let mut state = state();
+        state.forget_old(8 + FORGOTTEN_AFTER_MS - 2);
+        assert_eq!(state.jobs.len(), 1);
+        state.forget_old(7 + FORGOTTEN_AFTER_MS);
+        assert_eq!(state.jobs.len(), 0);
+    }
+}

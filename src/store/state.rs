@@ -1,0 +1,128 @@
+//! The state of all jobs, in two generations: one that is damaged or gone is replaced by the one before it.
+//!
+//! It is saved when the bodies that belong to it are durable, and is not flushed itself: what a power cut takes of
+//! it is the newest generation, which only means that something is collected twice.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use super::{Error, Store, durable};
+use crate::state::{Damage, State};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The newest state that can be read; empty when there is none.
+    pub state: State,
+    /// What is wrong with what was there.
+    pub warning: Option<String>,
+    /// Whether the newest file is sound, so that it is worth keeping as the one before the next.
+    is_newest_sound: bool,
+}
+
+/// Why a generation cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error("it is not there")]
+    Missing,
+    #[error("{0}")]
+    Unreadable(#[from] io::Error),
+    #[error("{0}")]
+    Damaged(#[from] Damage),
+}
+
+impl Store {
+    /// Reads the state. What cannot be read is a warning and a first run, never a refusal.
+    pub fn load_state(&self) -> Found {
+        let [newest, before] = [self.state_path(), self.older_state_path()];
+        let why = match read(&newest) {
+            Ok(state) => return Found { state, warning: None, is_newest_sound: true },
+            Err(why) => why,
+        };
+        let is_missing = matches!(why, Unusable::Missing);
+        match read(&before) {
+            // A run was killed while it put a new one in place.
+            Ok(state) if is_missing => Found { state, warning: None, is_newest_sound: false },
+            Ok(state) => {
+                let warning = format!("`{}`: {why}; the state before it is used", newest.display());
+                Found { state, warning: Some(warning), is_newest_sound: false }
+            }
+            Err(Unusable::Missing) if is_missing => Found::default(),
+            Err(_) => {
+                let warning =
+                    format!("`{}`: {why}; every job runs as for the first time", newest.display());
+                Found { warning: Some(warning), ..Found::default() }
+            }
+        }
+    }
+
+    /// Saves the state in place of the one that was [found](Store::load_state).
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be written; the one before it stays.
+    pub fn save_state(&self, state: &State, found: &Found) -> Result<(), Error> {
+        let path = self.state_path();
+        let failed = |error| Error::file(&path, error);
+        let text = state.to_text().map_err(|error| failed(error.into()))?;
+        if found.is_newest_sound {
+            fs::rename(&path, self.older_state_path()).map_err(failed)?;
+        }
+        durable::replace(&path, &text).map_err(failed)
+    }
+
+    fn state_path(&self) -> PathBuf {
+        self.root.join("state.json")
+    }
+
+    fn older_state_path(&self) -> PathBuf {
+        self.root.join("state.previous.json")
+    }
+}
+
+fn read(path: &std::path::Path) -> Result<State, Unusable> {
+    match fs::read(path) {
+        Ok(text) => Ok(State::parse(&text)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Unusable::Missing),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::JobState;
+
+    fn at(last_start_ms: i64) -> State {
+        let job = JobState { last_start_ms, ..JobState::default() };
+        State { jobs: [("job".to_owned(), job)].into() }
+    }
+
+    #[test]
+    fn a_damaged_state_gives_way_to_the_one_before_and_does_not_take_its_place()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let store = Store::open(folder.path())?;
+        assert_eq!(store.load_state().state, State::default());
+        for at_ms in 1..=3 {
+            store.save_state(&at(at_ms), &store.load_state())?;
+        }
+        assert_eq!(store.load_state().state, at(3));
+        fs::write(store.state_path(), "{}")?;
+        let found = store.load_state();
+        assert_eq!(found.state, at(2));
+        assert!(
+            found.warning.as_ref().is_some_and(|warning| warning.contains("the state before it"))
+        );
+        store.save_state(&at(4), &found)?;
+        fs::remove_file(store.state_path())?;
+        let found = store.load_state();
+        assert_eq!((found.state, found.warning), (at(2), None));
+        fs::write(store.state_path(), "")?;
+        fs::write(store.older_state_path(), "")?;
+        let found = store.load_state();
+        assert_eq!(found.state, State::default());
+        assert!(found.warning.is_some_and(|warning| warning.contains("first time")));
+        Ok(())
+    }
+}

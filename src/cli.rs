@@ -5,9 +5,11 @@ mod catalogue;
 mod check;
 mod configuration;
 mod data;
+mod plan;
 mod progress;
 mod run;
 mod signals;
+mod state;
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -64,6 +66,8 @@ fn dispatch(arguments: &Arguments, environment: Environment<'_>) -> io::Result<S
         Command::Show { name } => catalogue::show(name),
         Command::Init(options) => configuration::init(options),
         Command::Config(options) => configuration::print(options, common, environment),
+        Command::Plan(options) => plan::plan(options, common, environment),
+        Command::State(command) => state::state(command, common, environment),
         Command::Data(command) => data::data(command, common, environment),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -28,7 +28,7 @@ use outcome::{Circumstances, Taken, take};
 use prepare::{prepare_job, prepare_output};
 
 pub use attempt::{Attempt, attempt};
-pub use lasting::{Entrance, daemon_directory, enter, look, splay};
+pub use lasting::{Entrance, configured_directory, daemon_directory, enter, look, splay};
 
 /// The variables that a job's child process may see.
 const CHILD_VARIABLES: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];

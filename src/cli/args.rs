@@ -53,6 +53,11 @@ pub(super) enum Command {
     Init(Init),
     /// Print the configuration as it will be used, or its schema
     Config(Print),
+    /// Show whose turn it is now, and when the others' is
+    Plan(PlanOptions),
+    /// Read or reset what the jobs' next runs get
+    #[command(subcommand)]
+    State(StateCommand),
     /// Read what the embedded store holds
     #[command(subcommand)]
     Data(Data),
@@ -101,6 +106,33 @@ pub(super) struct Check {
     /// Also try each job and each output; sends no data
     #[arg(long)]
     pub(super) connect: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanOptions {
+    /// Print a JSON array, an object for each job
+    #[arg(long)]
+    pub(super) json: bool,
+    /// As if it were then: RFC 3339, or milliseconds since 1970
+    #[arg(long, value_name = "TIME", value_parser = parse_time, allow_hyphen_values = true)]
+    pub(super) at: Option<i64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum StateCommand {
+    /// List the jobs that have run
+    List,
+    /// Print the state of a job as JSON
+    Show {
+        /// The job's id
+        job: String,
+    },
+    /// Forget the state of jobs: their next run is as their first
+    Reset {
+        /// The jobs' ids
+        #[arg(required = true, value_name = "JOB")]
+        jobs: Vec<String>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -54,7 +54,8 @@ pub fn look(config: &Config, environment: Environment<'_>) -> Entrance {
     Entrance { lock: None, found: found.unwrap_or_default() }
 }
 
-fn configured_directory(config: &Config, environment: Environment<'_>) -> Option<PathBuf> {
+/// Where what lasts is kept by this configuration, if there is such a place.
+pub fn configured_directory(config: &Config, environment: Environment<'_>) -> Option<PathBuf> {
     daemon_directory(&config.directory, config.main.daemon_directory.as_deref(), environment)
 }
 

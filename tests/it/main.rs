@@ -7,6 +7,7 @@ mod golden;
 mod lock;
 mod pattoo;
 mod run;
+mod schedule;
 mod server;
 mod spool;
 mod tree;

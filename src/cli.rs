@@ -5,9 +5,12 @@ mod catalogue;
 mod check;
 mod configuration;
 mod data;
+mod history;
 mod progress;
 mod run;
 mod signals;
+mod sparkline;
+mod text;
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -65,6 +68,7 @@ fn dispatch(arguments: &Arguments, environment: Environment<'_>) -> io::Result<S
         Command::Init(options) => configuration::init(options),
         Command::Config(options) => configuration::print(options, common, environment),
         Command::Data(command) => data::data(command, common, environment),
+        Command::History(options) => history::history(options, common, environment),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "collector", &mut text);

@@ -4,6 +4,7 @@ mod check;
 mod commands;
 mod data;
 mod golden;
+mod history;
 mod lock;
 mod pattoo;
 mod run;

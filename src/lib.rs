@@ -24,5 +24,6 @@ pub mod outputs;
 pub mod delivery;
 pub mod store;
 
+pub mod heartbeat;
 pub mod report;
 pub mod run;

@@ -9,6 +9,7 @@ use super::args::{Common, ReportFormat, Run};
 use super::progress::Progress;
 use super::{load, say, signals};
 use crate::config::{Environment, Origin};
+use crate::heartbeat::Heartbeat;
 use crate::plan::{Plan, Request};
 use crate::report::{Report, Status, table};
 use crate::runner::Stop;
@@ -26,7 +27,7 @@ pub(super) fn run(
         Origin::choose(common.config.as_deref(), environment) == Origin::Demonstration;
     let Some(config) = load(common, environment) else { return Ok(Status::Usage) };
     log::debug!("configuration read in {}", table::short(started.elapsed()));
-    let _lock = if options.dry_run {
+    let lock = if options.dry_run {
         None
     } else {
         let wait = options.wait.map(Period::get).unwrap_or_default().min(LONGEST_WAIT);
@@ -44,6 +45,9 @@ pub(super) fn run(
     }
     let now_ms = options.at.unwrap_or_else(wall_clock_ms);
     let request = Request { now_ms, started, only: options.only.clone() };
+    // A part of the jobs tells nothing about the others.
+    let is_told = !options.dry_run && options.only.is_empty();
+    let heartbeat = config.heartbeat.clone().filter(|_| is_told);
     let mut plan = match Plan::new(config, request) {
         Ok(plan) => plan,
         Err(errors) => {
@@ -73,13 +77,20 @@ pub(super) fn run(
     let mut watch = |event| progress.show(event);
     let log_directory = plan.log_directory.as_ref().map(|log| plan.config_directory.join(log));
     let program = plan.program.clone();
-    let (report, shown) = if options.dry_run {
+    let heartbeat =
+        heartbeat.map(|section| Heartbeat::start(&section, &plan.config_directory, environment));
+    let (mut report, shown) = if options.dry_run {
         let mut stdout = io::stdout().lock();
         crate::run::rehearse(plan, environment, &stop, &mut watch, &mut stdout)
     } else {
         (crate::run::run(plan, environment, &stop, &mut watch), Ok(()))
     };
     progress.finish();
+    // The next run need not wait for what is only talk about this one.
+    drop(lock);
+    if let Some(heartbeat) = heartbeat {
+        report.warnings.extend(heartbeat.end(&report));
+    }
     if let Some(directory) = log_directory.filter(|_| !options.dry_run)
         && let Err(error) = crate::report::log::append(&directory, &program, &report)
     {

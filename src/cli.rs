@@ -5,11 +5,14 @@ mod catalogue;
 mod check;
 mod configuration;
 mod data;
+mod history;
 mod plan;
 mod progress;
 mod run;
 mod signals;
+mod sparkline;
 mod state;
+mod text;
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -69,6 +72,7 @@ fn dispatch(arguments: &Arguments, environment: Environment<'_>) -> io::Result<S
         Command::Plan(options) => plan::plan(options, common, environment),
         Command::State(command) => state::state(command, common, environment),
         Command::Data(command) => data::data(command, common, environment),
+        Command::History(options) => history::history(options, common, environment),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "collector", &mut text);

@@ -30,7 +30,7 @@ use claims::{Claim, taken_twice};
 use entry::{Shape, split};
 use files::File;
 use sections::{
-    Agent, JobSettings, Main, OutputSettings, Pattoo, PattooAgentApi, Polling, SpoolCaps,
+    Agent, Heartbeat, JobSettings, Main, OutputSettings, Pattoo, PattooAgentApi, Polling, SpoolCaps,
 };
 
 /// Everything that was configured.
@@ -41,6 +41,8 @@ pub struct Config {
     pub polling: Polling,
     /// `agent`.
     pub agent: Agent,
+    /// `heartbeat`, where it is wanted.
+    pub heartbeat: Option<Heartbeat>,
     /// `outputs`, with those that are implied.
     pub outputs: Vec<OutputEntry>,
     /// `jobs`.
@@ -138,6 +140,7 @@ impl Config {
             // The server stands among the outputs.
             "polling": {"polling_interval": self.polling.interval()},
             "agent": agent,
+            "heartbeat": self.heartbeat,
             "outputs": outputs.collect::<Vec<_>>(),
             "jobs": jobs.collect::<Vec<_>>(),
         })
@@ -151,6 +154,7 @@ struct Reader {
     main: Main,
     polling: Polling,
     agent: Agent,
+    heartbeat: Option<Heartbeat>,
     pattoo: Pattoo,
     pattoo_agent_api: Option<PattooAgentApi>,
     outputs: Option<Vec<OutputEntry>>,
@@ -170,6 +174,7 @@ impl Reader {
                 "main" => self.main = self.section(file, "main", value),
                 "polling" => self.polling = self.section(file, "polling", value),
                 "agent" => self.agent = self.section(file, "agent", value),
+                "heartbeat" => self.heartbeat = self.section(file, "heartbeat", value),
                 "pattoo" => self.pattoo = self.section(file, "pattoo", value),
                 "pattoo_agent_api" => {
                     self.pattoo_agent_api = Some(self.section(file, "pattoo_agent_api", value));
@@ -311,10 +316,11 @@ impl Reader {
     }
 
     fn unknown_section(&mut self, file: &File, name: &str) {
-        const KNOWN: [&str; 8] = [
+        const KNOWN: [&str; 9] = [
             "main",
             "polling",
             "agent",
+            "heartbeat",
             "outputs",
             "jobs",
             "include",
@@ -400,6 +406,7 @@ impl Reader {
     fn finish(mut self, directory: PathBuf, files: Vec<PathBuf>) -> Result<Config, Mistakes> {
         let mut problems = self.agent.conflicts(&self.polling);
         problems.extend(self.polling.conflicts());
+        problems.extend(self.heartbeat.iter().flat_map(Heartbeat::conflicts));
         for problem in problems {
             if let Some(Segment::Key(section)) = problem.path.first()
                 && let Some(source) = self.sections.get(section.as_str())
@@ -420,8 +427,8 @@ impl Reader {
             log_directory: self.main.log_directory.or(self.pattoo.log_directory),
             daemon_directory: self.main.daemon_directory.or(self.pattoo.daemon_directory),
         };
-        let Self { polling, agent, .. } = self;
-        Ok(Config { main, polling, agent, outputs, jobs, directory, files })
+        let Self { polling, agent, heartbeat, .. } = self;
+        Ok(Config { main, polling, agent, heartbeat, outputs, jobs, directory, files })
     }
 }
 

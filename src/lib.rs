@@ -29,5 +29,6 @@ pub mod outputs;
 pub mod delivery;
 pub mod store;
 
+pub mod heartbeat;
 pub mod report;
 pub mod run;

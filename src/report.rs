@@ -2,6 +2,7 @@
 
 pub mod log;
 pub mod metrics;
+pub mod record;
 pub mod status;
 pub mod table;
 

@@ -18,6 +18,7 @@ use crate::delivery::{self, Consignment};
 use crate::outputs::Surroundings;
 use crate::payload::{Agent, JobBatch, Payload};
 use crate::plan::{Plan, PlannedJob, PlannedOutput};
+use crate::report::record::Record;
 use crate::report::{self, JobReport, OutputReport, Report, Status, chain, metrics, table};
 use crate::runner::{self, Event, Limits, Stop, Task};
 use crate::state::JobState;
@@ -65,7 +66,14 @@ pub fn run(
     );
     collected.warnings.extend(found.warning.clone());
     collected.warnings.extend(unsaved);
-    collected.report(outputs)
+    let history = collected.store.as_ref().map(Store::history);
+    let mut report = collected.report(outputs);
+    if let Some((history, record)) = history.zip(Record::of(&report))
+        && let Err(error) = history.append(&record)
+    {
+        report.warnings.push(format!("the history lacks this run: {}", chain(&error)));
+    }
+    report
 }
 
 /// Collects and writes what would be delivered: for each output method, URL, headers and the exact body. Sends

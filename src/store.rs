@@ -1,6 +1,8 @@
-//! What lasts between runs: the agent's identity, the state of the jobs and the spool, in one folder that only its owner can read.
+//! What lasts between runs: the agent's identity, the state of the jobs, the spool and the history, in one folder that
+//! only its owner can read.
 
 pub mod durable;
+pub mod history;
 mod identity;
 pub mod lock;
 pub mod spool;

@@ -61,6 +61,8 @@ pub(super) enum Command {
     /// Read what the embedded store holds
     #[command(subcommand)]
     Data(Data),
+    /// Show the last runs, and how long each job took
+    History(History),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -193,6 +195,27 @@ pub(super) enum DataFormat {
     Json,
     /// Comma-separated values with a header
     Csv,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct History {
+    /// How many runs, counted from the newest
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(super) last: usize,
+    /// How to print them
+    #[arg(long, default_value = "table")]
+    pub(super) format: ListFormat,
+    /// Only what became of this job
+    #[arg(long, value_name = "ID")]
+    pub(super) job: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ListFormat {
+    /// For people
+    Table,
+    /// One JSON object a line
+    Json,
 }
 
 fn exit_statuses() -> String {

@@ -2,8 +2,6 @@
 
 mod get;
 mod list;
-mod sparkline;
-mod text;
 
 use std::io;
 use std::path::PathBuf;

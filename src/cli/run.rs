@@ -9,8 +9,10 @@ use super::args::{Common, ReportFormat, Run};
 use super::progress::Progress;
 use super::{load, say, signals};
 use crate::config::{Config, Environment, Origin};
+use crate::heartbeat::Heartbeat;
 use crate::plan::{self, Plan, Request};
 use crate::report::{Report, Status, table};
+use crate::run::Entrance;
 use crate::runner::Stop;
 use crate::schedule::Turn;
 use crate::state::State;
@@ -29,7 +31,7 @@ pub(super) fn run(
         Origin::choose(common.config.as_deref(), environment) == Origin::Demonstration;
     let Some(config) = load(common, environment) else { return Ok(Status::Usage) };
     log::debug!("configuration read in {}", table::short(started.elapsed()));
-    let entrance = if options.dry_run {
+    let Entrance { lock, found } = if options.dry_run {
         crate::run::look(&config, environment)
     } else {
         let wait = options.wait.map(Period::get).unwrap_or_default().min(LONGEST_WAIT);
@@ -46,7 +48,7 @@ pub(super) fn run(
         say(format_args!("warning: a signal will end the run at once: {error}"));
     }
     let is_by_the_clock = !options.once && !options.dry_run && options.at.is_none();
-    if is_by_the_clock && is_anything_due(options, &config, &entrance.found.state) {
+    if is_by_the_clock && is_anything_due(options, &config, &found.state) {
         stop.sleep(crate::run::splay(&config, environment));
     }
     if options.wait.is_some() || is_by_the_clock {
@@ -55,7 +57,10 @@ pub(super) fn run(
     }
     let now_ms = options.at.unwrap_or_else(wall_clock_ms);
     let request = Request { now_ms, started, only: options.only.clone(), once: options.once };
-    let mut plan = match Plan::new(config, request, &entrance.found.state) {
+    // A part of the jobs tells nothing about the others.
+    let is_told = !options.dry_run && options.only.is_empty();
+    let heartbeat = config.heartbeat.clone().filter(|_| is_told);
+    let mut plan = match Plan::new(config, request, &found.state) {
         Ok(plan) => plan,
         Err(errors) => {
             errors.iter().for_each(|error| say(format_args!("error: {error}")));
@@ -89,13 +94,20 @@ pub(super) fn run(
     let mut watch = |event| progress.show(event);
     let log_directory = plan.log_directory.as_ref().map(|log| plan.config_directory.join(log));
     let program = plan.program.clone();
-    let (report, shown) = if options.dry_run {
+    let heartbeat =
+        heartbeat.map(|section| Heartbeat::start(&section, &plan.config_directory, environment));
+    let (mut report, shown) = if options.dry_run {
         let mut stdout = io::stdout().lock();
         crate::run::rehearse(plan, environment, &stop, &mut watch, &mut stdout)
     } else {
-        (crate::run::run(plan, &entrance.found, environment, &stop, &mut watch), Ok(()))
+        (crate::run::run(plan, &found, environment, &stop, &mut watch), Ok(()))
     };
     progress.finish();
+    // The next run need not wait for what is only talk about this one.
+    drop(lock);
+    if let Some(heartbeat) = heartbeat {
+        report.warnings.extend(heartbeat.end(&report));
+    }
     if let Some(directory) = log_directory.filter(|_| !options.dry_run)
         && let Err(error) = crate::report::log::append(&directory, &program, &report)
     {

@@ -4,7 +4,9 @@ use schemars::transform::{Transform, transform_subschemas};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::sections::{Agent, JobSettings, Main, OutputSettings, Pattoo, PattooAgentApi, Polling};
+use super::sections::{
+    Agent, Heartbeat, JobSettings, Main, OutputSettings, Pattoo, PattooAgentApi, Polling,
+};
 
 /// The schema of a configuration file.
 pub fn schema() -> Value {
@@ -23,6 +25,7 @@ pub fn schema() -> Value {
         "main": generator.subschema_for::<Main>(),
         "polling": generator.subschema_for::<Polling>(),
         "agent": generator.subschema_for::<Agent>(),
+        "heartbeat": generator.subschema_for::<Heartbeat>(),
         "pattoo": generator.subschema_for::<Pattoo>(),
         "pattoo_agent_api": generator.subschema_for::<PattooAgentApi>(),
         "include": {

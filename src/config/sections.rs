@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use collectors::datapoint::{Label, LabelKind};
 use collectors::decode::Problem;
 use collectors::period::Period;
+use collectors::secret::Secret;
+use collectors::web::Url;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +72,17 @@ impl Default for Agent {
             splay: None,
         }
     }
+}
+
+/// `heartbeat`: a service that raises the alarm when runs fail or stop, in the style of healthchecks.io.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Heartbeat {
+    /// Where to say that a run went well; with `/start` that it begins, with `/fail` that its exit status is not 0.
+    /// Runs with `--only` or `--dry-run` say nothing.
+    pub url: Secret,
+    /// How long the end of a run waits for the service.
+    #[serde(default = "Heartbeat::default_timeout")]
+    pub timeout: Period,
 }
 
 /// `pattoo`: folders, as pattoo's releases since 0.0.72 name them.
@@ -284,6 +297,26 @@ impl Polling {
         }
         if self.ip_bind_port == Some(0) {
             problems.push(Problem::at(&["polling", "ip_bind_port"], "no server listens on port 0"));
+        }
+        problems
+    }
+}
+
+impl Heartbeat {
+    const fn default_timeout() -> Period {
+        Period::from_secs(5)
+    }
+
+    /// What cannot be, at paths from the configuration's root.
+    pub(super) fn conflicts(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.url.reference().is_none()
+            && let Err(error) = Url::parse(self.url.expose().unwrap_or_default())
+        {
+            problems.push(Problem::at(&["heartbeat", "url"], error.to_string()));
+        }
+        if self.timeout.get().is_zero() {
+            problems.push(Problem::at(&["heartbeat", "timeout"], "no service answers in no time"));
         }
         problems
     }

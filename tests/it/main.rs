@@ -4,6 +4,8 @@ mod check;
 mod commands;
 mod data;
 mod golden;
+mod heartbeat;
+mod history;
 mod lock;
 mod pattoo;
 mod run;

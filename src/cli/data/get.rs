@@ -8,8 +8,9 @@ use collectors::decode::nearest;
 use serde::Serialize;
 
 use super::super::args::{DataFormat, DataGet};
-use super::sparkline::Sparkline;
-use super::{Failure, text};
+use super::super::sparkline::Sparkline;
+use super::super::text;
+use super::Failure;
 use crate::outputs::json_lines::Scalar;
 use crate::outputs::sqlite::read::{Reader, Series};
 

@@ -7,7 +7,8 @@ use comfy_table::Cell;
 use serde::Serialize;
 
 use super::super::args::{DataFormat, DataList};
-use super::{Failure, text};
+use super::super::text;
+use super::Failure;
 use crate::outputs::json_lines::Scalar;
 use crate::outputs::sqlite::read::{Extent, Reader, Series};
 use crate::report::table;

@@ -6,11 +6,14 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 /// The most bars there are: a line of a terminal has room for them.
 const WIDTH: usize = 60;
 
+/// What stands in place of a bar where something failed.
+const FAILED: char = '×';
+
 /// Numbers in the order in which they came, at most [`WIDTH`] bars of them: when there are more, neighbours are
 /// averaged, so that any number of numbers needs the same room.
 #[derive(Debug)]
 pub(super) struct Sparkline {
-    bars: Vec<Mean>,
+    bars: Vec<Bar>,
     /// How many numbers a full bar stands for.
     per_bar: u64,
     least: f64,
@@ -18,18 +21,21 @@ pub(super) struct Sparkline {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Mean {
+struct Bar {
     mean: f64,
     count: u64,
+    /// Among what it stands for something failed; there may be no number then.
+    has_failed: bool,
 }
 
-impl Mean {
+impl Bar {
     /// The mean of both. Weighted, and not a sum that is divided, so that large numbers do not overflow.
     fn and(self, other: Self) -> Self {
         let count = self.count + other.count;
         #[expect(clippy::cast_precision_loss, reason = "a bar needs no more than a few digits")]
         let share = other.count as f64 / count as f64;
-        Self { mean: self.mean * (1.0 - share) + other.mean * share, count }
+        let mean = self.mean * (1.0 - share) + other.mean * share;
+        Self { mean, count, has_failed: self.has_failed || other.has_failed }
     }
 }
 
@@ -44,7 +50,15 @@ impl Sparkline {
     pub(super) fn push(&mut self, number: f64) {
         self.least = self.least.min(number);
         self.most = self.most.max(number);
-        let one = Mean { mean: number, count: 1 };
+        self.add(Bar { mean: number, count: 1, has_failed: false });
+    }
+
+    /// Adds a failure, which has no number.
+    pub(super) fn push_failure(&mut self) {
+        self.add(Bar { mean: 0.0, count: 1, has_failed: true });
+    }
+
+    fn add(&mut self, one: Bar) {
         if let Some(last) = self.bars.last_mut().filter(|last| last.count < self.per_bar) {
             *last = last.and(one);
             return;
@@ -58,18 +72,23 @@ impl Sparkline {
 
     /// The smallest and the largest number; `None` without any.
     pub(super) fn range(&self) -> Option<(f64, f64)> {
-        (!self.bars.is_empty()).then_some((self.least, self.most))
+        (self.least <= self.most).then_some((self.least, self.most))
     }
 }
 
 /// Scaled from the lowest bar to the highest.
 impl fmt::Display for Sparkline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lowest = self.bars.iter().fold(f64::INFINITY, |low, bar| low.min(bar.mean));
-        let highest = self.bars.iter().fold(f64::NEG_INFINITY, |high, bar| high.max(bar.mean));
+        let means = || self.bars.iter().filter(|bar| !bar.has_failed).map(|bar| bar.mean);
+        let lowest = means().fold(f64::INFINITY, f64::min);
+        let highest = means().fold(f64::NEG_INFINITY, f64::max);
         // Halved, so that the difference of two numbers is one as well.
         let height = highest / 2.0 - lowest / 2.0;
         for bar in &self.bars {
+            if bar.has_failed {
+                write!(f, "{FAILED}")?;
+                continue;
+            }
             let share = if height > 0.0 { (bar.mean / 2.0 - lowest / 2.0) / height } else { 0.5 };
             #[expect(
                 clippy::cast_possible_truncation,
@@ -120,6 +139,19 @@ mod tests {
         let bars: Vec<char> = line.chars().collect();
         assert!((30..=60).contains(&bars.len()), "{line}");
         assert!(bars.is_sorted() && bars[0] == '▁' && bars[bars.len() - 1] == '█', "{line}");
+    }
+
+    #[test]
+    fn a_failure_is_marked_and_moves_no_other_bar() {
+        let mut line = Sparkline::default();
+        line.push_failure();
+        assert_eq!((line.to_string().as_str(), line.range()), ("×", None));
+        for number in [5.0, 6.0] {
+            line.push(number);
+        }
+        assert_eq!((line.to_string().as_str(), line.range()), ("×▁█", Some((5.0, 6.0))));
+        (0..100).for_each(|_| line.push(5.0));
+        assert_eq!(line.to_string().matches('×').count(), 1);
     }
 
     #[test]

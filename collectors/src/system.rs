@@ -54,9 +54,9 @@
 //! | | `network_{receive,transmit}_errors_total` | counter64 | errors | `interface` |
 //!
 //! `mode` is one of `user`, `nice`, `system`, `idle`, `iowait`, `irq`, `softirq`, `steal`, `guest`,
-//! `guest_nice`; a guest's time is within `user` and `nice` too. The percents are of the time between two
-//! samples that lie `sample` apart; busy is what is neither `idle` nor `iowait`. `sample: 0` turns them off,
-//! and a job whose time is too short for it goes without them.
+//! `guest_nice`; a guest's time is within `user` and `nice` too. The percents are of the time since the job's last
+//! run; in its first run, and after a boot, of the time between two samples that lie `sample` apart. Busy is what is
+//! neither `idle` nor `iowait`. `sample: 0` turns them off, and a job whose time is too short for it goes without them.
 //!
 //! Memory is used when it is not available to programs without swapping. A disk's percent is what `df` shows:
 //! of what users could fill. File systems mounted in several places are told once. A device-mapper device has
@@ -162,7 +162,7 @@ const ALL_GROUPS: [Group; 9] = [
 struct Cpu {
     /// Each CPU too, not just all of them together.
     per_cpu: bool,
-    /// How far apart the two samples lie that percents are made of; 0: no percents.
+    /// How far apart the two samples lie that the first run's percents are made of; 0: no percents at all.
     sample: Period,
 }
 
@@ -225,7 +225,7 @@ impl Collector for System {
 
         let counters = || stat.map_or(Ok(()), |stat| cpu::counters(stat, detail, sink));
         let usage = || match stat {
-            Some(_) if !apart.is_zero() => cpu::usage(&host, context, detail, apart, sink),
+            Some(stat) if !apart.is_zero() => cpu::usage(&host, context, stat, detail, apart, sink),
             _ => Ok(()),
         };
         let memory = || meminfo.map_or(Ok(()), |m| memory::memory(m, &meminfo_path, sink));

@@ -95,6 +95,7 @@ fn run(name: &str, case: &Path) -> String {
     });
     let context = Context {
         job: Arc::from("case"),
+        cursor: None,
         now_ms: NOW_MS,
         deadline: Instant::now() + JOB_TIME,
         directory: Arc::from(case),

@@ -1,7 +1,10 @@
 //! Group `cpu`: where the CPUs' time went.
 
+use std::fs;
 use std::thread;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::host::{Host, parse_file};
 use super::points::Points;
@@ -47,25 +50,62 @@ pub(super) fn counters(stat: &Stat, detail: Detail, sink: &Sink) -> Result<(), E
     Ok(())
 }
 
-/// Pushes the share of time by mode between two samples `apart` from each other.
+/// What a run leaves for the next: the ticks that its percents begin with.
+#[derive(Debug, Serialize, Deserialize)]
+struct Left {
+    /// Ticks begin anew with each boot.
+    boot_id: Option<String>,
+    total: CpuTicks,
+    cpus: Vec<(u64, CpuTicks)>,
+}
+
+impl Left {
+    /// What the last run left, where it is at least `apart` ago and of this boot.
+    fn by_last_run(
+        context: &Context,
+        boot_id: Option<&str>,
+        now: &Stat,
+        apart: Duration,
+    ) -> Option<Self> {
+        let left: Self = Self::deserialize(context.cursor.as_deref()?.get("cpu")?).ok()?;
+        let is_older =
+            seconds(now.total.total().checked_sub(left.total.total())?) >= apart.as_secs_f64();
+        (is_older && left.boot_id.as_deref() == boot_id).then_some(left)
+    }
+
+    fn of(stat: Stat, boot_id: Option<String>) -> Self {
+        Self { boot_id, total: stat.total, cpus: stat.cpus }
+    }
+}
+
+/// Pushes the share of time by mode since the job's last run; where there was none, between two samples `apart` from
+/// each other.
 ///
-/// Nothing else is read meanwhile: the samples should show the host, not this program.
+/// Nothing else is read between the samples: they should show the host, not this program.
 pub(super) fn usage(
     host: &Host,
     context: &Context,
+    stat: &Stat,
     detail: Detail,
     apart: Duration,
     sink: &Sink,
 ) -> Result<(), Error> {
-    if context.remaining() <= apart {
-        let line = "no `cpu_usage_percent`: the job's time is too short for two samples";
-        return Ok(sink.log(Level::Warn, line)?);
-    }
-    let path = host.proc_path("stat");
-    let before = parse_file(&path, stat::parse)?;
-    thread::sleep(apart);
-    let after = parse_file(&path, stat::parse)?;
-
+    let boot_id = fs::read_to_string(host.proc_path("sys/kernel/random/boot_id")).ok();
+    let boot_id = boot_id.map(|id| id.trim().to_owned());
+    let (before, after) = match Left::by_last_run(context, boot_id.as_deref(), stat, apart) {
+        Some(left) => (left, stat.clone()),
+        None if context.remaining() <= apart => {
+            let line = "no `cpu_usage_percent`: the job's time is too short for two samples";
+            sink.log(Level::Warn, line)?;
+            return leave(stat.clone(), boot_id, sink);
+        }
+        None => {
+            let path = host.proc_path("stat");
+            let before = parse_file(&path, stat::parse)?;
+            thread::sleep(apart);
+            (Left::of(before, None), parse_file(&path, stat::parse)?)
+        }
+    };
     if let Some(shares) = Shares::between(&before.total, &after.total) {
         Points::new(sink).float("cpu_usage_percent", shares.busy_percent, "percent")?;
         for (mode, percent) in shares.by_mode {
@@ -89,7 +129,11 @@ pub(super) fn usage(
             }
         }
     }
-    Ok(())
+    leave(after, boot_id, sink)
+}
+
+fn leave(stat: Stat, boot_id: Option<String>, sink: &Sink) -> Result<(), Error> {
+    Ok(sink.leave(serde_json::json!({ "cpu": Left::of(stat, boot_id) }))?)
 }
 
 /// How a stretch of time was spent.
@@ -112,7 +156,6 @@ impl Shares {
         let sum = |wanted: fn(&str) -> bool| -> f64 {
             spent.iter().filter(|(mode, _)| wanted(mode)).map(|(_, ticks)| ticks).sum()
         };
-        // A guest's time is within `user` and `nice` already.
         let total = sum(|mode| !mode.starts_with("guest"));
         if total <= 0.0 {
             return None;

@@ -1,5 +1,7 @@
 //! `/proc/stat`, which three groups share.
 
+use serde::{Deserialize, Serialize};
+
 use super::row::{Malformed, Row, rows};
 
 /// The columns of a `cpu` line, in the kernel's order; older kernels have fewer.
@@ -28,13 +30,20 @@ pub(super) struct Stat {
 }
 
 /// Clock ticks by mode.
-#[derive(Debug, Default, Clone, PartialEq)]
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(super) struct CpuTicks(Vec<u64>);
 
 impl CpuTicks {
     /// Mode and ticks, as many as the kernel knows.
     pub(super) fn by_mode(&self) -> impl Iterator<Item = (&'static str, u64)> {
         MODES.into_iter().zip(self.0.iter().copied())
+    }
+
+    /// All of them; a guest's are within `user` and `nice` already.
+    pub(super) fn total(&self) -> u64 {
+        let all = self.by_mode().filter(|(mode, _)| !mode.starts_with("guest"));
+        all.fold(0, |total, (_, ticks)| total.saturating_add(ticks))
     }
 
     fn parse(mut row: Row<'_>) -> Result<Self, Malformed> {

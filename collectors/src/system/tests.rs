@@ -127,6 +127,37 @@ fn there_are_no_percents_when_the_time_is_short_or_they_are_off() {
 }
 
 #[test]
+fn percents_are_of_the_time_since_the_last_run_and_not_of_another_boot() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let boot = folder.path().join("sys/kernel/random/boot_id");
+    std::fs::create_dir_all(boot.parent().expect("a folder")).expect("the folder");
+    let write = |boot_id: &str, ticks: [u64; 4]| {
+        std::fs::write(&boot, boot_id).expect("the boot id");
+        let [user, nice, system, idle] = ticks;
+        let stat = format!("cpu {user} {nice} {system} {idle}\n");
+        std::fs::write(folder.path().join("stat"), stat).expect("the file");
+    };
+    let options = json!({
+        "groups": ["cpu"], "proc_root": folder.path(), "cpu": { "sample": "10ms" },
+    });
+    write("one", [1_000, 0, 500, 8_000]);
+    // Two samples of a file that does not change: no percents, and something to go on from.
+    let (first, error) = collect_in(&options, &context());
+    assert_eq!(error, None);
+    assert!(!points(&first).contains_key("cpu_usage_percent{}"));
+    let next = Context { cursor: first.cursor.map(Arc::new), ..context() };
+    write("one", [1_100, 0, 550, 8_050]);
+    let (second, _) = collect_in(&options, &next);
+    assert_eq!(number(&second, "cpu_usage_percent{}"), 75.0);
+    assert_eq!(number(&second, "cpu_time_percent{user}"), 50.0);
+    write("two", [2_000, 0, 550, 9_000]);
+    let (other_boot, _) = collect_in(&options, &next);
+    assert!(!points(&other_boot).contains_key("cpu_usage_percent{}"));
+    let foreign = Context { cursor: Some(Arc::new(json!({"cpu": [1]}))), ..context() };
+    assert_eq!(collect_in(&options, &foreign).1, None);
+}
+
+#[test]
 fn a_root_that_is_not_there_is_one_clear_error() {
     let (collected, error) = collect(&json!({ "proc_root": "/no/such/proc" }));
     assert!(collected.batch.is_empty());

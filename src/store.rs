@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 pub use identity::fallback_agent_id;
 pub use spool::Spool;
 
+use rustix::io::Errno;
+
 use crate::config::Environment;
 
 /// Why something that lasts could not be read or kept.
@@ -69,6 +71,22 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the machine lacks something for now (memory, open files, room), so that nothing is wrong with the file.
+    pub fn is_of_the_machine(&self) -> bool {
+        let Self::File { source, .. } = self else { return false };
+        source.raw_os_error().map(Errno::from_raw_os_error).is_some_and(|errno| {
+            matches!(
+                errno,
+                Errno::MFILE
+                    | Errno::NFILE
+                    | Errno::NOMEM
+                    | Errno::NOSPC
+                    | Errno::DQUOT
+                    | Errno::AGAIN
+            )
+        })
+    }
+
     fn file(path: &Path, source: io::Error) -> Self {
         Self::File { path: path.to_owned(), source }
     }

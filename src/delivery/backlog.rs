@@ -82,6 +82,10 @@ impl Delivery<'_> {
     ) -> Sent {
         let body = match spool.body(entry) {
             Ok(body) => body,
+            Err(error) if error.is_of_the_machine() => {
+                self.fault(&chain(&error));
+                return Sent::Held;
+            }
             Err(error) => {
                 self.set_aside(spool, entry, &chain(&error));
                 return Sent::Aside;

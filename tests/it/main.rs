@@ -6,6 +6,7 @@ mod data;
 mod golden;
 mod heartbeat;
 mod history;
+mod kill;
 mod lock;
 mod pattoo;
 mod run;

@@ -141,6 +141,13 @@ impl Running {
         assert!(kill.expect("kill").success());
     }
 
+    /// Kills it as no process can prevent, and waits until it is gone.
+    pub(crate) fn kill(mut self) {
+        // It may have ended by itself.
+        self.0.kill().ok();
+        self.0.wait().expect("the program ends");
+    }
+
     /// Waits for its end.
     pub(crate) fn finish(self) -> Finished {
         let output = self.0.wait_with_output().expect("the program ends");

@@ -12,5 +12,6 @@ mod run;
 mod schedule;
 mod server;
 mod spool;
+mod spool_commands;
 mod tree;
 mod workspace;

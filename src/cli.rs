@@ -11,6 +11,7 @@ mod progress;
 mod run;
 mod signals;
 mod sparkline;
+mod spool;
 mod state;
 mod text;
 
@@ -72,6 +73,7 @@ fn dispatch(arguments: &Arguments, environment: Environment<'_>) -> io::Result<S
         Command::Plan(options) => plan::plan(options, common, environment),
         Command::State(command) => state::state(command, common, environment),
         Command::Data(command) => data::data(command, common, environment),
+        Command::Spool(command) => spool::spool(command, common, environment),
         Command::History(options) => history::history(options, common, environment),
         Command::Completions { shell } => {
             let mut text = Vec::new();

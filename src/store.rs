@@ -6,9 +6,9 @@ pub mod history;
 mod identity;
 pub mod lock;
 pub mod spool;
+mod spools;
 pub mod state;
 
-use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use identity::fallback_agent_id;
 pub use spool::Spool;
+pub use spools::Stray;
 
 use rustix::io::Errno;
 
@@ -143,63 +144,6 @@ impl Store {
     pub fn at(root: &Path) -> Self {
         Self { root: root.to_owned() }
     }
-
-    /// The bodies that wait for an output. Its kind is part of the place: a body of one kind is nothing to another.
-    pub fn spool(&self, output: &str, kind: &str) -> Spool {
-        Spool::new(self.spools().join(spool_name(output, kind)))
-    }
-
-    /// The spools with bodies that none of these outputs (id and kind) will send, and how many wait in each.
-    ///
-    /// # Errors
-    /// [`Error`] when they cannot be listed.
-    pub fn abandoned<'a>(
-        &self,
-        outputs: impl Iterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Vec<(PathBuf, usize)>, Error> {
-        let spools = self.spools();
-        let used: HashSet<PathBuf> =
-            outputs.map(|(id, kind)| spools.join(spool_name(id, kind))).collect();
-        let listing = match fs::read_dir(&spools) {
-            Ok(listing) => listing,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(Error::file(&spools, error)),
-        };
-        let mut found = Vec::new();
-        for folder in listing {
-            let path = folder.map_err(|error| Error::file(&spools, error))?.path();
-            if !used.contains(&path) && path.is_dir() {
-                let waiting = Spool::new(path.clone()).list();
-                if !waiting.entries.is_empty() {
-                    found.push((path, waiting.entries.len()));
-                }
-            }
-        }
-        found.sort();
-        Ok(found)
-    }
-
-    fn spools(&self) -> PathBuf {
-        self.root.join("spool")
-    }
-}
-
-/// No id has a bare dot in it, see [`file_name`].
-fn spool_name(output: &str, kind: &str) -> String {
-    format!("{}.{kind}", file_name(output))
-}
-
-/// A name as part of a path: what is not plain is written as `%XX`, so that different names stay different.
-fn file_name(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -61,6 +61,9 @@ pub(super) enum Command {
     /// Read what the embedded store holds
     #[command(subcommand)]
     Data(Data),
+    /// Look at what waits to be sent; send it, or give it up
+    #[command(subcommand)]
+    Spool(Spool),
     /// Show the last runs, and how long each job took
     History(History),
     /// Print completions for a shell
@@ -195,6 +198,68 @@ pub(super) enum DataFormat {
     Json,
     /// Comma-separated values with a header
     Csv,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Spool {
+    /// List the bodies that wait, and those in quarantine
+    List(SpoolList),
+    /// Print a body as it is sent
+    Show(SpoolShow),
+    /// Deliver what waits now, without collecting
+    #[command(after_help = exit_statuses())]
+    Send(SpoolSend),
+    /// Give up bodies for good; it does not ask
+    Drop(SpoolDrop),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SpoolList {
+    /// How to print them
+    #[arg(long, default_value = "table")]
+    pub(super) format: ListFormat,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SpoolShow {
+    /// The body: its id in `collector spool list`, its file's name, or how either begins
+    pub(super) body: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SpoolSend {
+    /// Only to this output; may be given several times
+    #[arg(long, value_name = "ID")]
+    pub(super) output: Vec<String>,
+    /// Put what is in quarantine back first
+    #[arg(long)]
+    pub(super) quarantined: bool,
+    /// Wait so long for a run to end; by default not at all
+    #[arg(long, value_name = "DURATION", value_parser = collectors::period::Period::parse)]
+    pub(super) wait: Option<collectors::period::Period>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SpoolDrop {
+    #[command(flatten)]
+    pub(super) selection: SpoolSelection,
+    /// Wait so long for a run to end; by default not at all
+    #[arg(long, value_name = "DURATION", value_parser = collectors::period::Period::parse)]
+    pub(super) wait: Option<collectors::period::Period>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(super) struct SpoolSelection {
+    /// These: ids in `collector spool list`, file names, or how either begins
+    #[arg(value_name = "BODY", conflicts_with_all = ["output", "quarantined"])]
+    pub(super) bodies: Vec<String>,
+    /// All that wait for this output
+    #[arg(long, value_name = "ID")]
+    pub(super) output: Option<String>,
+    /// All in quarantine; with `--output`, only those of that output
+    #[arg(long)]
+    pub(super) quarantined: bool,
 }
 
 #[derive(Debug, Args)]

@@ -20,9 +20,7 @@ pub(super) fn history(
     environment: Environment<'_>,
 ) -> io::Result<Status> {
     let Some(config) = load(common, environment) else { return Ok(Status::Usage) };
-    let configured = config.main.daemon_directory.as_deref();
-    let directory = crate::run::daemon_directory(&config.directory, configured, environment);
-    let Some(directory) = directory else {
+    let Some(directory) = crate::run::configured_directory(&config, environment) else {
         say(format_args!("error: there is no daemon directory, so no run was kept"));
         say(format_args!("hint: set `main.daemon_directory`, or HOME"));
         return Ok(Status::Usage);

@@ -1,6 +1,7 @@
 //! `collector run`.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use collectors::period::Period;
@@ -34,8 +35,7 @@ pub(super) fn run(
     let Entrance { lock, found } = if options.dry_run {
         crate::run::look(&config, environment)
     } else {
-        let wait = options.wait.map(Period::get).unwrap_or_default().min(LONGEST_WAIT);
-        match crate::run::enter(&config, environment, Instant::now() + wait) {
+        match crate::run::enter(&config, environment, until(options.wait)) {
             Ok(entrance) => entrance,
             Err(held) => {
                 let found = crate::run::look(&config, environment).found;
@@ -92,8 +92,7 @@ pub(super) fn run(
     let ids = plan.jobs.iter().map(|job| job.id.to_string()).collect();
     let mut progress = Progress::new(ids, is_watched && io::stderr().is_terminal());
     let mut watch = |event| progress.show(event);
-    let log_directory = plan.log_directory.as_ref().map(|log| plan.config_directory.join(log));
-    let program = plan.program.clone();
+    let log = Log::of(&plan);
     let heartbeat =
         heartbeat.map(|section| Heartbeat::start(&section, &plan.config_directory, environment));
     let (mut report, shown) = if options.dry_run {
@@ -108,10 +107,8 @@ pub(super) fn run(
     if let Some(heartbeat) = heartbeat {
         report.warnings.extend(heartbeat.end(&report));
     }
-    if let Some(directory) = log_directory.filter(|_| !options.dry_run)
-        && let Err(error) = crate::report::log::append(&directory, &program, &report)
-    {
-        say(format_args!("warning: `{}`: {error}", directory.display()));
+    if !options.dry_run {
+        log.append(&report);
     }
     let shown = shown.and_then(|()| print(&report, options));
     tell(&report, options, is_watched, common.quiet);
@@ -153,15 +150,59 @@ fn print(report: &Report, options: &Run) -> io::Result<()> {
 }
 
 fn tell(report: &Report, options: &Run, is_watched: bool, is_quiet: bool) {
-    for warning in report.warnings.iter().filter(|_| !is_quiet) {
-        say(format_args!("warning: {warning}"));
-    }
     if options.report.is_none() && is_watched {
         say(format_args!("\n{}\n", table::of_report(report)));
         say(format_args!("{}", table::delivery_line(report)));
     }
+    tell_failures(report, is_quiet);
+}
+
+/// What went wrong, on standard error.
+pub(super) fn tell_failures(report: &Report, is_quiet: bool) {
+    for warning in report.warnings.iter().filter(|_| !is_quiet) {
+        say(format_args!("warning: {warning}"));
+    }
     for failure in report.failures() {
         say(format_args!("error: {failure}"));
+    }
+}
+
+/// Takes the daemon directory's lock, if there can be one, and what the last run left. That another run has it is told.
+pub(super) fn enter(
+    config: &Config,
+    environment: Environment<'_>,
+    wait: Option<Period>,
+) -> Result<Entrance, Status> {
+    crate::run::enter(config, environment, until(wait)).map_err(|held| {
+        say(format_args!("error: {held}"));
+        Status::Locked
+    })
+}
+
+/// Until when another run is waited for.
+fn until(wait: Option<Period>) -> Instant {
+    Instant::now() + wait.map(Period::get).unwrap_or_default().min(LONGEST_WAIT)
+}
+
+/// The log of runs, where the configuration wants one.
+pub(super) struct Log {
+    directory: Option<PathBuf>,
+    program: String,
+}
+
+impl Log {
+    pub(super) fn of(plan: &Plan) -> Self {
+        let directory = plan.log_directory.as_ref().map(|log| plan.config_directory.join(log));
+        Self { directory, program: plan.program.clone() }
+    }
+
+    /// Appends a run. A log that cannot be written is told.
+    pub(super) fn append(&self, report: &Report) {
+        if let Some(directory) = &self.directory
+            && let Err(error) = crate::report::log::append(directory, &self.program, report)
+        {
+            say(format_args!("warning: `{}`: {error}", directory.display()));
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use collectors::datapoint::Value;
 
@@ -12,6 +13,17 @@ pub(super) fn time(timestamp_ms: i64) -> String {
     match jiff::Timestamp::from_millisecond(timestamp_ms) {
         Ok(time) => format!("{time:.3}"),
         Err(_) => timestamp_ms.to_string(),
+    }
+}
+
+/// How long ago, with two digits at least: `42 s`, `17 min`, `5.2 h`, `6.1 d`.
+pub(super) fn age(age: Duration) -> String {
+    let seconds = age.as_secs_f64();
+    match seconds {
+        s if s < 100.0 => format!("{s:.0} s"),
+        s if s < 6_000.0 => format!("{:.0} min", s / 60.0),
+        s if s < 100.0 * 3_600.0 => format!("{:.1} h", s / 3_600.0),
+        s => format!("{:.1} d", s / 86_400.0),
     }
 }
 
@@ -47,6 +59,13 @@ mod tests {
         assert_eq!(time(1_700_000_000_456), "2023-11-14T22:13:20.456Z");
         assert_eq!(time(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(time(i64::MAX), "9223372036854775807");
+    }
+
+    #[test]
+    fn ages_are_short() {
+        let ages = [0, 99, 100, 5_999, 6_000, 359_999, 7 * 86_400];
+        let shown = ages.map(|seconds| age(Duration::from_secs(seconds)));
+        assert_eq!(shown, ["0 s", "99 s", "2 min", "100 min", "1.7 h", "100.0 h", "7.0 d"]);
     }
 
     #[test]

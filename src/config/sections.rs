@@ -78,7 +78,7 @@ impl Default for Agent {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Heartbeat {
     /// Where to say that a run went well; with `/start` that it begins, with `/fail` that its exit status is not 0.
-    /// Runs with `--only` or `--dry-run` say nothing.
+    /// A run in which no job is due says nothing, nor does one with `--only` or `--dry-run`.
     pub url: Secret,
     /// How long the end of a run waits for the service.
     #[serde(default = "Heartbeat::default_timeout")]

@@ -3,6 +3,8 @@
 //! A file's name is `<timestamp ms>-<run>-<random>-<datapoints>.body`, so that names sort oldest first, no two
 //! runs make the same, and a listing needs no file opened.
 
+mod quarantine;
+
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,6 +47,11 @@ impl Entry {
     /// Its file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Its file's name without the ending.
+    pub fn name(&self) -> &str {
+        self.path.file_stem().and_then(|name| name.to_str()).unwrap_or_default()
     }
 }
 

@@ -13,5 +13,6 @@ mod run;
 mod schedule;
 mod server;
 mod spool;
+mod spool_commands;
 mod tree;
 mod workspace;

@@ -1,0 +1,56 @@
+//! `collector spool drop`.
+
+use std::io::{self, Write};
+
+use super::super::args::{Common, SpoolDrop};
+use super::super::run::enter;
+use super::super::say;
+use super::bodies::{Bodies, Found, Place};
+use super::{Failure, lasting};
+use crate::config::{Config, Environment};
+use crate::report::{Status, chain};
+
+pub(super) fn drop(
+    options: &SpoolDrop,
+    config: &Config,
+    common: &Common,
+    environment: Environment<'_>,
+) -> Result<Status, Failure> {
+    let _entrance = match enter(config, environment, options.wait) {
+        Ok(entrance) => entrance,
+        Err(status) => return Ok(status),
+    };
+    let bodies = Bodies::find(config, &lasting(config, environment)?)?;
+    for error in &bodies.errors {
+        say(format_args!("error: {error}"));
+    }
+    // All are found before the first is dropped: a misspelt one drops nothing.
+    let mut meant: Vec<&Found> = Vec::new();
+    for name in &options.selection.bodies {
+        let found = bodies.one(name)?;
+        if !meant.iter().any(|known| std::ptr::eq(*known, found)) {
+            meant.push(found);
+        }
+    }
+    if options.selection.bodies.is_empty() {
+        let place = if options.selection.quarantined { Place::Quarantine } else { Place::Waiting };
+        meant = bodies.of(options.selection.output.as_deref(), place)?;
+    }
+    let (mut dropped, mut datapoints, mut is_whole) = (0_u64, 0_u64, bodies.errors.is_empty());
+    for found in meant {
+        match found.spool.give_up(&found.entry) {
+            Ok(()) => {
+                dropped += 1;
+                datapoints += found.entry.datapoints;
+            }
+            Err(error) => {
+                is_whole = false;
+                say(format_args!("error: {}", chain(&error)));
+            }
+        }
+    }
+    if !common.quiet {
+        writeln!(io::stdout(), "dropped {datapoints} datapoints in {dropped} bodies")?;
+    }
+    Ok(if is_whole { Status::Success } else { Status::Usage })
+}

@@ -55,7 +55,10 @@ pub fn resolve(
 ) -> Result<(), Error> {
     for secret in secrets {
         if let Some(reference) = secret.reference() {
-            secret.resolve(fetch(reference, environment, directory)?);
+            match fetch(reference, environment, directory) {
+                Err(Error::NoVariable(_)) if secret.is_optional() => secret.resolve(""),
+                value => secret.resolve(value?),
+            }
         }
     }
     Ok(())
@@ -126,6 +129,14 @@ mod tests {
         let secret = Secret::by_reference(Reference::File("key".into()));
         resolve(&[&secret], &|_| None, folder.path())?;
         assert_eq!(secret.expose()?, " s3cret ");
+        Ok(())
+    }
+
+    #[test]
+    fn what_need_not_be_there_is_empty() -> Result<(), Error> {
+        let secret = Secret::optional(Reference::Env("HTTPS_PROXY".into()));
+        resolve(&[&secret], &|_| None, Path::new("."))?;
+        assert_eq!(secret.expose(), Ok(""));
         Ok(())
     }
 

@@ -57,12 +57,12 @@ use crate::mapping::{Format, Mapping};
 use crate::period::Period;
 use crate::secret::{Secret, SecretTree};
 use crate::sink::{Sealed, Sink};
-use crate::web::{self, Tls, Url};
+use crate::web::{self, Auth, HeaderName, Tls, Url};
 
 use answer::Answer;
 use exchange::Exchange;
 use failure::Failure;
-use options::{Auth, HeaderName, Method, NextPage, Pages, Parameter, Probe, Status};
+use options::{Method, NextPage, Pages, Parameter, Probe, Status};
 use request::Request;
 
 /// The options of `http`.

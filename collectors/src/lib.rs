@@ -14,13 +14,13 @@ pub mod decode;
 pub mod page;
 pub mod pattern;
 pub mod period;
+pub mod redact;
 pub mod secret;
 pub mod sink;
 pub mod web;
 
 mod mapping;
 mod protocol;
-mod redact;
 
 mod exec;
 mod file;

@@ -7,14 +7,14 @@ use crate::secret::{REDACTED, Secret};
 use crate::web::ESCAPED;
 
 /// The longest text that is kept of a line; the rest is cut off.
-pub(crate) const TEXT_BYTES: usize = 4096;
+pub const TEXT_BYTES: usize = 4096;
 
 /// A value in the configuration itself that is shorter than this is taken for a word, not for a secret.
 const SHORTEST_PLAIN_BYTES: usize = 4;
 
 /// The secrets that a text may hold by accident.
 #[derive(Default)]
-pub(crate) struct Redact {
+pub struct Redact {
     /// The longest first, so that none is hidden by a part of itself.
     needles: Vec<Zeroizing<String>>,
 }
@@ -22,7 +22,7 @@ pub(crate) struct Redact {
 impl Redact {
     /// Hides these secrets, also as they stand in a URL and in JSON, and each line of those that have several. One
     /// without a value hides nothing.
-    pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
         let mut needles = Vec::new();
         for secret in secrets {
             let shortest = if secret.reference().is_some() { 1 } else { SHORTEST_PLAIN_BYTES };
@@ -36,12 +36,12 @@ impl Redact {
     }
 
     /// How much of a line must be at hand so that no secret is cut in two at [`TEXT_BYTES`].
-    pub(crate) fn bytes_needed(&self) -> usize {
+    pub fn bytes_needed(&self) -> usize {
         TEXT_BYTES + self.needles.first().map_or(0, |needle| needle.len())
     }
 
     /// The text with secrets hidden, control characters replaced, and cut off after [`TEXT_BYTES`].
-    pub(crate) fn text(&self, text: &str) -> String {
+    pub fn text(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len().min(TEXT_BYTES));
         let mut rest = text;
         // The limit counts the bytes that were read: what redaction shortens brings no cut-off secret in.

@@ -69,6 +69,7 @@ impl fmt::Display for Reference {
 #[derive(Clone)]
 pub struct Secret {
     reference: Option<Reference>,
+    is_optional: bool,
     value: OnceLock<Zeroizing<String>>,
 }
 
@@ -80,12 +81,24 @@ pub struct Unresolved(Reference);
 impl Secret {
     /// A secret given in place.
     pub fn plain(value: impl Into<String>) -> Self {
-        Self { reference: None, value: OnceLock::from(Zeroizing::new(value.into())) }
+        let value = OnceLock::from(Zeroizing::new(value.into()));
+        Self { reference: None, is_optional: false, value }
     }
 
     /// A secret kept elsewhere.
     pub fn by_reference(reference: Reference) -> Self {
-        Self { reference: Some(reference), value: OnceLock::new() }
+        Self { reference: Some(reference), is_optional: false, value: OnceLock::new() }
+    }
+
+    /// A secret kept elsewhere that need not be there: then it is empty. It is for what the program looks for by
+    /// itself; what a user refers to must be there.
+    pub fn optional(reference: Reference) -> Self {
+        Self { is_optional: true, ..Self::by_reference(reference) }
+    }
+
+    /// Whether it may have no value.
+    pub fn is_optional(&self) -> bool {
+        self.is_optional
     }
 
     /// Where the value is kept; `None` when it was given in place.

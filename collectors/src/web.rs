@@ -7,6 +7,7 @@
 //!
 //! Nothing here reads the environment: a proxy is used only when a request is given one.
 
+mod auth;
 mod certificate;
 mod resolver;
 mod tls;
@@ -20,8 +21,9 @@ use serde::{Deserialize, Serialize};
 use ureq::Agent;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
 
+pub use auth::{Auth, HeaderName};
 pub use certificate::{ProbeError, expiry_ms};
-pub use tls::BadRoots;
+pub use tls::{BadTlsFile, Identity};
 pub(crate) use url::ESCAPED;
 pub use url::{NotAUrl, Url, redact_url};
 
@@ -35,6 +37,9 @@ const INPUT_BUFFER_BYTES: usize = 8 * 1024;
 pub const LARGE_INPUT_BUFFER_BYTES: usize = 64 * 1024;
 /// A single header must fit into the output buffer as a whole; see [`output_buffer_bytes`].
 const OUTPUT_BUFFER_BYTES: usize = 2 * 1024;
+/// `ureq` sends half of its buffer at a time. Twice 128 KiB, and room for headers: a small body goes out in one call
+/// with its headers, a large one in pieces of that size. Memory that is not written to costs nothing.
+const LARGE_OUTPUT_BUFFER_BYTES: usize = 2 * 128 * 1024 + 8 * 1024;
 /// As many as there are jobs at once, so that no connection is made twice.
 const IDLE_CONNECTIONS: usize = 256;
 
@@ -46,49 +51,84 @@ pub struct Tls {
     pub ca_file: Option<PathBuf>,
 }
 
-/// The agent for servers that the authorities in `ca_file` vouch for (`None`: the built-in ones).
-///
-/// There is one per `ca_file` for the life of the process. A status is never an error, redirects are not followed,
-/// and there is no timeout: the request sets its own.
+/// What tells one agent from another: requests of the same client share connections.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Client {
+    /// A PEM file with the certificate authorities to trust, instead of the built-in ones.
+    pub ca_file: Option<PathBuf>,
+    /// Who the client is to an `https` server that asks.
+    pub identity: Option<Identity>,
+    /// What it sends.
+    pub sends: Sends,
+}
+
+/// How much a client sends at once; it is the size of its buffers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sends {
+    /// Questions: hundreds at once, each with a few headers.
+    #[default]
+    Questions,
+    /// Data: a few at once, in large pieces.
+    Data,
+}
+
+impl Client {
+    /// Its agent, one for the life of the process. A status is never an error, redirects are not followed, and there
+    /// is no timeout: the request sets its own.
+    ///
+    /// # Errors
+    /// [`BadTlsFile`] when one of its files cannot be used.
+    pub fn agent(&self) -> Result<Agent, BadTlsFile> {
+        type Agents = Vec<(Client, Agent)>;
+        static AGENTS: Mutex<Agents> = Mutex::new(Vec::new());
+        let agents = || AGENTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = |agents: &Agents| {
+            agents.iter().find(|(known, _)| known == self).map(|(_, agent)| agent.clone())
+        };
+        if let Some(agent) = known(&agents()) {
+            return Ok(agent);
+        }
+        // Not under the lock: a file on a dead server would keep every other request waiting.
+        let tls = tls::TlsConnector::new(self.ca_file.as_deref(), self.identity.as_ref())?;
+        let agent = self.make_agent(tls);
+        let mut agents = agents();
+        // Another thread may have been faster; its connections are there to be shared.
+        if let Some(agent) = known(&agents) {
+            return Ok(agent);
+        }
+        agents.push((self.clone(), agent.clone()));
+        Ok(agent)
+    }
+
+    fn make_agent(&self, tls: tls::TlsConnector) -> Agent {
+        let connector =
+            ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(tls);
+        let (input_bytes, output_bytes) = match self.sends {
+            Sends::Questions => (INPUT_BUFFER_BYTES, OUTPUT_BUFFER_BYTES),
+            Sends::Data => (LARGE_INPUT_BUFFER_BYTES, LARGE_OUTPUT_BUFFER_BYTES),
+        };
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .user_agent(USER_AGENT)
+            .input_buffer_size(input_bytes)
+            .output_buffer_size(output_bytes)
+            .max_response_header_size(input_bytes - 1)
+            .max_idle_connections(IDLE_CONNECTIONS)
+            .max_idle_connections_per_host(IDLE_CONNECTIONS)
+            .build();
+        Agent::with_parts(config, connector, resolver::CallingThread)
+    }
+}
+
+/// The agent of a client that asks questions, for servers that the authorities in `ca_file` vouch for (`None`: the
+/// built-in ones).
 ///
 /// # Errors
-/// [`BadRoots`] when the file cannot be read or holds no certificate.
-pub fn agent(ca_file: Option<&Path>) -> Result<Agent, BadRoots> {
-    type Agents = Vec<(Option<PathBuf>, Agent)>;
-    static AGENTS: Mutex<Agents> = Mutex::new(Vec::new());
-    let agents = || AGENTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = |agents: &Agents| {
-        agents.iter().find(|(known, _)| known.as_deref() == ca_file).map(|(_, agent)| agent.clone())
-    };
-    if let Some(agent) = known(&agents()) {
-        return Ok(agent);
-    }
-    // Not under the lock: a file on a dead server would keep every other request waiting.
-    let tls = match ca_file {
-        Some(path) => tls::TlsConnector::with_roots_from(path)?,
-        None => tls::TlsConnector::default(),
-    };
-    let connector =
-        ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(tls);
-    let config = Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .proxy(None)
-        .user_agent(USER_AGENT)
-        .input_buffer_size(INPUT_BUFFER_BYTES)
-        .output_buffer_size(OUTPUT_BUFFER_BYTES)
-        .max_response_header_size(INPUT_BUFFER_BYTES - 1)
-        .max_idle_connections(IDLE_CONNECTIONS)
-        .max_idle_connections_per_host(IDLE_CONNECTIONS)
-        .build();
-    let agent = Agent::with_parts(config, connector, resolver::CallingThread);
-    let mut agents = agents();
-    // Another thread may have been faster; its connections are there to be shared.
-    if let Some(agent) = known(&agents) {
-        return Ok(agent);
-    }
-    agents.push((ca_file.map(Path::to_owned), agent.clone()));
-    Ok(agent)
+/// As [`Client::agent`].
+pub fn agent(ca_file: Option<&Path>) -> Result<Agent, BadTlsFile> {
+    Client { ca_file: ca_file.map(Path::to_owned), ..Client::default() }.agent()
 }
 
 /// The output buffer that a request needs whose longest line (URL or header) has `longest_line` bytes.

@@ -1,62 +1,97 @@
 //! The one HTTP transport of the outputs.
+//!
+//! An output that speaks HTTP has the options [`Http`] under the key `http`, makes a [`Post`] and reads the
+//! [`Answer`]. What is the same for all of them is decided here: trust, proxies, headers, compression, time. No
+//! redirect is followed, connections are used again for the next body, and of an answer only the beginning is read.
 
-use std::io::{self, Read};
-use std::time::{Duration, Instant};
+mod answer;
+mod no_proxy;
+mod options;
+mod proxies;
 
-use super::{Body, Receipt};
-use crate::report::printable;
+use std::io;
+use std::time::Instant;
 
-/// How much of an answer is read, in bytes.
-const ANSWER_CAP_BYTES: u64 = 64 * 1024;
-/// How much of an answer is shown, in characters.
-const ANSWER_SHOWN: usize = 200;
+use collectors::redact::Redact;
+use collectors::secret::{Secret, Unresolved};
+use collectors::web::{Auth, BadTlsFile, redact_url};
+use flate2::write::GzEncoder;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use ureq::http::{self, HeaderMap, HeaderName, HeaderValue, header};
+
+use super::{Body, Receipt, Surroundings};
+
+pub use answer::Answer;
+pub use options::Http;
 
 /// One request.
 pub struct Post<'a> {
+    /// How the server is reached.
+    pub http: &'a Http,
+    /// Where relative paths of `http` start.
+    pub surroundings: &'a Surroundings,
+    /// What is asked for.
+    pub method: Method,
     /// Where to.
     pub url: &'a str,
-    /// The headers; their values may be secret.
+    /// Headers of the output's own; those of `http` take their place. What is secret belongs in `auth`.
     pub headers: &'a [(&'a str, &'a str)],
+    /// Who asks, where the output has options of its own for that; else `http.auth` says it.
+    pub auth: Option<Auth>,
     /// What to send.
     pub body: &'a Body,
+    /// How it is sent.
+    pub compression: Compression,
 }
 
-/// What came back.
-#[derive(Debug)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// The beginning of the answer's text.
-    pub text: String,
-    /// `Retry-After`, as a duration.
-    pub retry_after: Option<Duration>,
+/// The method of a [`Post`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// `POST`
+    Post,
+    /// `PUT`
+    Put,
+    /// `PATCH`
+    Patch,
 }
 
-impl Answer {
-    /// What an answer means to most servers: by its status alone.
-    pub fn receipt(&self) -> Receipt {
-        let (reason, after) = (self.describe(), self.retry_after);
-        match self.status {
-            200..300 => Receipt::Accepted,
-            // An overload, or a question of time.
-            408 | 425 | 429 => Receipt::Retry { reason, after },
-            // A redirect is not followed: the address in the configuration is wrong, the body is not. Nor is it to
-            // blame for an address or a door that is to be put right.
-            300..=399 | 401 | 403 | 404 | 405 | 407 => Receipt::Retry { reason, after: None },
-            500.. => Receipt::Fault { reason, after },
-            _ => Receipt::Rejected { reason },
-        }
+/// How a body is compressed on its way; in the spool it is plain.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    /// With gzip.
+    #[default]
+    Gzip,
+    /// Not at all.
+    None,
+}
+
+impl<'a> Post<'a> {
+    /// A plain POST.
+    pub fn new(
+        http: &'a Http,
+        surroundings: &'a Surroundings,
+        url: &'a str,
+        body: &'a Body,
+    ) -> Self {
+        let (headers, auth, compression) = (&[], None, Compression::None);
+        Self { http, surroundings, method: Method::Post, url, headers, auth, body, compression }
     }
 
-    /// The status and the first words of the answer.
-    pub fn describe(&self) -> String {
-        let text = self.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let text = printable(&text);
-        if text.is_empty() {
-            return format!("the server answered {}", self.status);
+    /// What is said before the body.
+    fn all_headers(&self) -> Result<HeaderMap, Error> {
+        let mut all = HeaderMap::new();
+        for (name, value) in self.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(http::Error::from)?;
+            let value = HeaderValue::from_str(value);
+            all.insert(name.clone(), value.map_err(|_| Error::Header(name))?);
         }
-        let shown: String = text.chars().take(ANSWER_SHOWN).collect();
-        format!("the server answered {}: {shown}", self.status)
+        add_headers(&mut all, self.http, self.auth.as_ref())?;
+        if self.compression == Compression::Gzip {
+            all.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        Ok(all)
     }
 }
 
@@ -69,9 +104,21 @@ pub enum Error {
     /// The body cannot be read.
     #[error("cannot read the body")]
     Body(#[source] io::Error),
-    /// The certificate authorities cannot be read.
+    /// A file of certificates or keys cannot be used.
     #[error(transparent)]
-    Roots(#[from] collectors::web::BadRoots),
+    Trust(#[from] BadTlsFile),
+    /// A reference was not resolved.
+    #[error(transparent)]
+    Secret(#[from] Unresolved),
+    /// The value cannot be sent. It may be secret, so it is not told.
+    #[error("the value of the header `{0}` has characters that no header can have")]
+    Header(HeaderName),
+    /// No request can be made of it.
+    #[error("the request cannot be written")]
+    Malformed(#[from] http::Error),
+    /// The proxy's URL. It may hold a password, so it is not told.
+    #[error("the proxy in {0} is none that can be used: expected `http://host:port`")]
+    Proxy(&'static str),
     /// The request failed.
     #[error("`{url}`")]
     Request {
@@ -82,103 +129,149 @@ pub enum Error {
     },
 }
 
-/// Posts a body and reads the answer, whatever its status.
+impl Error {
+    /// What it means for the body.
+    pub fn receipt(&self) -> Receipt {
+        let (reason, after) = (crate::report::chain(self), None);
+        match self {
+            // The server had the body, or a part of it, before it fell silent.
+            Self::Request { source, .. } if had_begun(source) => Receipt::Fault { reason, after },
+            _ => Receipt::Retry { reason, after },
+        }
+    }
+}
+
+fn had_begun(error: &ureq::Error) -> bool {
+    use io::ErrorKind as Kind;
+    match error {
+        ureq::Error::Protocol(_) | ureq::Error::Timeout(_) => true,
+        ureq::Error::Io(error) => matches!(
+            error.kind(),
+            Kind::ConnectionReset
+                | Kind::ConnectionAborted
+                | Kind::BrokenPipe
+                | Kind::UnexpectedEof
+        ),
+        _ => false,
+    }
+}
+
+/// Sends a body and reads the answer, whatever its status.
 ///
 /// # Errors
-/// [`Error`] when there is no answer before `deadline`.
+/// [`Error`] when there is no answer before `deadline`, or within the timeout of the options.
 pub fn post(post: &Post<'_>, deadline: Instant) -> Result<Answer, Error> {
-    let left = deadline.saturating_duration_since(Instant::now());
+    let compressed;
+    let body = match post.compression {
+        Compression::None => post.body,
+        Compression::Gzip => {
+            compressed = compress(post.body).map_err(Error::Body)?;
+            &compressed
+        }
+    };
+    let mut request = http::Request::builder().uri(post.url).method(match post.method {
+        Method::Post => http::Method::POST,
+        Method::Put => http::Method::PUT,
+        Method::Patch => http::Method::PATCH,
+    });
+    let mut headers = post.all_headers()?;
+    let redact = redact(post.http, post.auth.as_ref(), &headers);
+    headers.insert(header::CONTENT_LENGTH, body.length().into());
+    if let Some(all) = request.headers_mut() {
+        all.extend(headers);
+    }
+    let Post { http, surroundings, .. } = post;
+    match body {
+        Body::Memory(bytes) => {
+            ask(http, surroundings, request.body(bytes.as_slice())?, &redact, deadline)
+        }
+        Body::File(_) => {
+            let mut reader = body.open().map_err(Error::Body)?;
+            let body = ureq::SendBody::from_reader(&mut reader);
+            ask(http, surroundings, request.body(body)?, &redact, deadline)
+        }
+    }
+}
+
+/// In memory: a compressed body takes less than the datapoints it was made of did.
+fn compress(body: &Body) -> io::Result<Body> {
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    io::copy(&mut body.open()?, &mut encoder)?;
+    Ok(Body::Memory(encoder.finish()?))
+}
+
+/// Asks a server and reads the answer.
+fn ask(
+    http: &Http,
+    surroundings: &Surroundings,
+    request: http::Request<impl ureq::AsSendBody>,
+    redact: &Redact,
+    deadline: Instant,
+) -> Result<Answer, Error> {
+    let left = http.left_until(deadline);
     if left.is_zero() {
         return Err(Error::Late);
     }
-    let fail = |source| Error::Request {
-        url: collectors::web::redact_url(post.url),
-        source: Box::new(source),
+    let url = redact_url(&request.uri().to_string());
+    let agent = http.client(surroundings).agent()?;
+    let proxy = http.proxy_for(request.uri())?;
+    let request = agent.configure_request(request).timeout_global(Some(left)).proxy(proxy).build();
+    let response = match agent.run(request) {
+        Ok(response) => response,
+        Err(source) => return Err(Error::Request { url, source: Box::new(source) }),
     };
-    let mut request = collectors::web::agent(None)?.post(post.url);
-    for (name, value) in post.headers {
-        request = request.header(*name, *value);
-    }
-    let request = request
-        .header("Content-Length", post.body.length())
-        .config()
-        .timeout_global(Some(left))
-        .output_buffer_size(pieces_bytes(post.body.length()))
-        .build();
-    let response = match post.body {
-        Body::Memory(bytes) => request.send(bytes.as_slice()),
-        Body::File(_) => {
-            let mut reader = post.body.open().map_err(Error::Body)?;
-            request.send(ureq::SendBody::from_reader(&mut reader))
-        }
-    };
-    let mut response = response.map_err(fail)?;
-    let retry_after = response
-        .headers()
-        .get("Retry-After")
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| retry_after(value.trim(), jiff::Timestamp::now()));
-    let mut text = Vec::new();
-    // The status has been given: an answer that breaks off afterwards changes nothing about it.
-    let read = response.body_mut().as_reader().take(ANSWER_CAP_BYTES).read_to_end(&mut text);
-    if let Err(error) = read {
-        log::debug!("{}: the answer broke off: {error}", collectors::web::redact_url(post.url));
-    }
-    Ok(Answer {
-        status: response.status().as_u16(),
-        text: String::from_utf8_lossy(&text).into_owned(),
-        retry_after,
-    })
+    Ok(Answer::read(response, redact, &url))
 }
 
-/// The buffer that lets a small body go out with its headers in one call: `ureq` sends half of its buffer at a time.
-fn pieces_bytes(body_bytes: u64) -> usize {
-    const HEADERS_BYTES: usize = 4 * 1024;
-    const PIECE_BYTES: usize = 128 * 1024;
-    usize::try_from(body_bytes).map_or(PIECE_BYTES, |body| body.min(PIECE_BYTES)) * 2
-        + HEADERS_BYTES
-}
-
-/// `Retry-After`: seconds or a date.
-fn retry_after(text: &str, now: jiff::Timestamp) -> Option<Duration> {
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Duration::try_from(date.duration_since(now)).ok()
-}
-
-/// The status with which a server answers a GET of `url`.
+/// What a server answers to a GET of `url`.
 ///
 /// # Errors
-/// Why it does not.
-pub fn reach(url: &str, deadline: Instant) -> Result<u16, String> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let shown = collectors::web::redact_url(url);
-    let agent = collectors::web::agent(None).map_err(|error| crate::report::chain(&error))?;
-    match agent.get(url).config().timeout_global(Some(left)).build().call() {
-        Ok(response) => Ok(response.status().as_u16()),
-        Err(error) => Err(format!("`{shown}`: {}", crate::report::chain(&error))),
+/// [`Error`] when it does not.
+pub fn get(
+    url: &str,
+    auth: Option<&Auth>,
+    http: &Http,
+    surroundings: &Surroundings,
+    deadline: Instant,
+) -> Result<Answer, Error> {
+    let mut headers = HeaderMap::new();
+    add_headers(&mut headers, http, auth)?;
+    let redact = redact(http, auth, &headers);
+    let mut request = http::Request::builder().uri(url);
+    if let Some(all) = request.headers_mut() {
+        all.extend(headers);
     }
+    ask(http, surroundings, request.body(())?, &redact, deadline)
+}
+
+/// The headers of the configuration: they take the place of an output's own.
+fn add_headers(all: &mut HeaderMap, http: &Http, auth: Option<&Auth>) -> Result<(), Error> {
+    let mut insert = |name: HeaderName, value: &str| {
+        let value = HeaderValue::from_str(value);
+        let mut value = value.map_err(|_| Error::Header(name.clone()))?;
+        value.set_sensitive(true);
+        all.insert(name, value);
+        Ok::<_, Error>(())
+    };
+    if let Some(auth) = auth.or(http.auth.as_ref()) {
+        let (name, value) = auth.header()?;
+        insert(name, &value)?;
+    }
+    for (name, value) in &http.headers {
+        insert(name.get().clone(), value.expose()?)?;
+    }
+    Ok(())
+}
+
+/// Hides in an answer what was sent, should it be repeated.
+fn redact(http: &Http, auth: Option<&Auth>, headers: &HeaderMap) -> Redact {
+    let sensitive = headers.values().filter(|value| value.is_sensitive());
+    let sent: Vec<_> = sensitive.filter_map(|value| value.to_str().ok()).collect();
+    let credentials = sent.iter().filter_map(|value| Some(value.split_once(' ')?.1));
+    let sent: Vec<_> = sent.iter().copied().chain(credentials).map(Secret::plain).collect();
+    let auth = auth.into_iter().flat_map(Auth::secrets);
+    Redact::new(http.secrets().into_iter().chain(auth).chain(&sent))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_read_in_both_forms() -> Result<(), jiff::Error> {
-        let now = "1994-11-06T08:49:07Z".parse()?;
-        assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
-        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
-        assert_eq!(retry_after(date, now), Some(Duration::from_secs(30)));
-        assert_eq!(retry_after("soon", now), None);
-        Ok(())
-    }
-
-    #[test]
-    fn what_a_server_says_cannot_steer_a_terminal() {
-        let answer = Answer { status: 500, text: "a\x1b[2Jb".into(), retry_after: None };
-        assert_eq!(answer.describe(), "the server answered 500: a\\u{1b}[2Jb");
-    }
-}
+mod tests;

@@ -24,7 +24,7 @@ use collectors::decode::Problem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::http::{self, Post};
+use super::http::{self, Http, Post};
 use super::{Body, Destination, Output, Part, Receipt, Surroundings};
 use crate::payload::{Encoded, Payload};
 
@@ -116,9 +116,11 @@ impl Output for Pattoo {
 
     fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt {
         let url = self.url(surroundings);
-        let post = Post { url: &url, headers: &[("Content-Type", "application/json")], body };
+        let http = Http::default();
+        let headers = &[("Content-Type", "application/json")];
+        let post = Post { headers, ..Post::new(&http, surroundings, &url, body) };
         match http::post(&post, deadline) {
-            Err(error) => Receipt::Retry { reason: crate::report::chain(&error), after: None },
+            Err(error) => error.receipt(),
             Ok(answer) => match answer.status {
                 200 => Receipt::Accepted,
                 // Somebody else's server in its place: pattoo's says 200 and nothing else.
@@ -142,7 +144,8 @@ impl Output for Pattoo {
 
     fn check(&self, surroundings: &Surroundings, deadline: Instant) -> Result<String, String> {
         let url = self.url(surroundings);
-        match http::reach(&url, deadline)? {
+        let answer = http::get(&url, None, &Http::default(), surroundings, deadline);
+        match answer.map_err(|error| crate::report::chain(&error))?.status {
             // It takes nothing but POST there.
             405 => Ok(format!("`{url}` is a pattoo server's")),
             status => Err(format!("`{url}` is no pattoo server's: status {status}, expected 405")),

@@ -6,7 +6,7 @@ use ureq::http;
 
 use crate::collector::Error;
 use crate::secret::Unresolved;
-use crate::web::{BadRoots, NotAUrl, ProbeError, Url};
+use crate::web::{BadTlsFile, NotAUrl, ProbeError, Url};
 
 /// What went wrong with one request.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +46,7 @@ pub(super) enum Failure {
     #[error("the request cannot be written")]
     Malformed(#[from] http::Error),
     #[error(transparent)]
-    Roots(#[from] BadRoots),
+    Trust(#[from] BadTlsFile),
     #[error(transparent)]
     Certificate(ProbeError),
 }

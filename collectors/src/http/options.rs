@@ -1,7 +1,6 @@
 //! The value types among the options of `http`.
 
 use std::borrow::Cow;
-use std::iter;
 use std::num::NonZeroU32;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -33,39 +32,6 @@ pub(super) enum Probe {
     Latency,
     /// `http_certificate_expires_days`
     Certificate,
-}
-
-/// How to authenticate.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Auth {
-    /// By user and password.
-    Basic {
-        /// The user.
-        user: Secret,
-        /// The password; without it, it is empty.
-        #[serde(default)]
-        password: Option<Secret>,
-    },
-    /// By a token in the `Authorization` header.
-    Bearer(Secret),
-    /// By a header of the service's own.
-    Header {
-        /// The header's name.
-        name: HeaderName,
-        /// The header's value.
-        value: Secret,
-    },
-}
-
-impl Auth {
-    pub(super) fn secrets(&self) -> Vec<&Secret> {
-        match self {
-            Self::Basic { user, password } => iter::once(user).chain(password).collect(),
-            Self::Bearer(token) => vec![token],
-            Self::Header { value, .. } => vec![value],
-        }
-    }
 }
 
 /// The pages of a long answer.
@@ -150,50 +116,6 @@ impl<'de> Deserialize<'de> for Status {
             Ok(_) => Ok(Self(status)),
             Err(_) => Err(D::Error::custom(format!("`{status}` is no HTTP status"))),
         }
-    }
-}
-
-/// The name of a header that a user may set.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct HeaderName(http::HeaderName);
-
-impl HeaderName {
-    pub(super) fn get(&self) -> &http::HeaderName {
-        &self.0
-    }
-}
-
-impl Serialize for HeaderName {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for HeaderName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'_, str>::deserialize(deserializer)?;
-        let refused = |why: &str| Err(D::Error::custom(format!("the header `{text}` {why}")));
-        match http::HeaderName::from_bytes(text.as_bytes()) {
-            Ok(http::header::CONTENT_LENGTH | http::header::TRANSFER_ENCODING) => {
-                refused("is set by what is sent")
-            }
-            Ok(name) => Ok(Self(name)),
-            Err(_) => refused("has a name that no header can have"),
-        }
-    }
-}
-
-impl JsonSchema for HeaderName {
-    fn schema_name() -> Cow<'static, str> {
-        "HeaderName".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
     }
 }
 

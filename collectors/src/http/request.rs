@@ -1,12 +1,10 @@
 //! What is sent: method, headers, body. Made once, used for each page and redirect.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use ureq::http::{HeaderMap, HeaderValue, header};
+use ureq::http::{HeaderMap, HeaderValue};
 
 use super::Http;
 use super::failure::Failure;
-use super::options::{Auth, Method};
+use super::options::Method;
 use crate::collector::Collector;
 use crate::redact::Redact;
 use crate::secret::Secret;
@@ -28,21 +26,9 @@ impl Request {
         for (name, value) in &http.headers {
             insert(&mut headers, name.get(), value.expose()?)?;
         }
-        match &http.auth {
-            None => {}
-            Some(Auth::Basic { user, password }) => {
-                let password = password.as_ref().map_or(Ok(""), Secret::expose)?;
-                let pair = format!("{}:{password}", user.expose()?);
-                let value = format!("Basic {}", BASE64_STANDARD.encode(pair));
-                insert(&mut headers, &header::AUTHORIZATION, &value)?;
-            }
-            Some(Auth::Bearer(token)) => {
-                let value = format!("Bearer {}", token.expose()?);
-                insert(&mut headers, &header::AUTHORIZATION, &value)?;
-            }
-            Some(Auth::Header { name, value }) => {
-                insert(&mut headers, name.get(), value.expose()?)?;
-            }
+        if let Some(auth) = &http.auth {
+            let (name, value) = auth.header()?;
+            insert(&mut headers, &name, &value)?;
         }
         let (body, content_type) = match (&http.json, &http.body) {
             (Some(json), _) => (json.expose()?.to_string(), Some("application/json")),

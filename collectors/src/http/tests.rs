@@ -533,7 +533,7 @@ fn a_mistake_inside_a_map_of_one_key_is_told_once() {
     }
     let problems = decode::<Http>(&json!({"url": "http://h/", "auth": {}})).expect_err("a mistake");
     let hint = problems[0].hint.as_deref().unwrap_or_default();
-    assert_eq!(hint, "expected a map with a single key: `basic`, `bearer`, `header`");
+    assert_eq!(hint, "expected a map with a single key: `basic`, `bearer`, `token`, `header`");
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use ureq::Error;
 use ureq::unversioned::transport::time::{Duration, Instant};
@@ -15,22 +16,33 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
     TransportAdapter,
 };
+use zeroize::Zeroizing;
 
 use crate::bounded;
 
 /// Many times as much as all the authorities take that a system knows.
-const ROOTS_MAX_BYTES: u64 = 16 * 1024 * 1024;
+const PEM_MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// A file of certificate authorities that cannot be used.
+/// Who a client is: a certificate and its private key, both in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The file with the certificate, and those between it and the authority.
+    pub certificate: PathBuf,
+    /// The file with the private key; it may be the same file.
+    pub key: PathBuf,
+}
+
+/// A file of certificates or keys that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("certificate authorities in `{}`", path.display())]
-pub struct BadRoots {
+#[error("{what} in `{}`", path.display())]
+pub struct BadTlsFile {
+    what: &'static str,
     path: PathBuf,
-    source: RootsFlaw,
+    source: Flaw,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum RootsFlaw {
+enum Flaw {
     #[error("the file cannot be read")]
     Unreadable(#[source] bounded::Error),
     #[error("the file is not PEM")]
@@ -39,24 +51,34 @@ enum RootsFlaw {
     Certificate(#[source] rustls::Error),
     #[error("there is no certificate in the file")]
     Empty,
+    #[error("there is no private key in the file")]
+    NoKey(#[source] rustls::pki_types::pem::Error),
+    #[error("the private key does not belong to the certificate, or is of no kind that is known")]
+    Mismatch(#[source] rustls::Error),
 }
 
 /// Wraps connections to `https` URLs in TLS.
 ///
 /// ureq's own connector makes a new configuration, and with it loses every session ticket, for each request
 /// that has a timeout of its own.
-#[derive(Default)]
 pub(super) struct TlsConnector {
     /// `None`: the built-in authorities.
     roots: Option<RootCertStore>,
+    identity: Option<Arc<CertifiedKey>>,
     config: OnceLock<Result<Arc<ClientConfig>, rustls::Error>>,
 }
 
 impl TlsConnector {
-    pub(super) fn with_roots_from(path: &Path) -> Result<Self, BadRoots> {
-        let roots =
-            read_roots(path).map_err(|source| BadRoots { path: path.to_owned(), source })?;
-        Ok(Self { roots: Some(roots), config: OnceLock::new() })
+    /// Nothing is read or made for what is not given, so that plain `http` does not pay for it.
+    pub(super) fn new(
+        ca_file: Option<&Path>,
+        identity: Option<&Identity>,
+    ) -> Result<Self, BadTlsFile> {
+        Ok(Self {
+            roots: ca_file.map(read_roots).transpose()?,
+            identity: identity.map(read_identity).transpose()?.map(Arc::new),
+            config: OnceLock::new(),
+        })
     }
 
     fn config(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
@@ -66,9 +88,14 @@ impl TlsConnector {
             });
             let config = ClientConfig::builder_with_provider(provider())
                 .with_safe_default_protocol_versions()?
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-            Ok(Arc::new(config))
+                .with_root_certificates(roots);
+            Ok(Arc::new(match &self.identity {
+                None => config.with_no_client_auth(),
+                Some(identity) => {
+                    let identity = SingleCertAndKey::from(Arc::clone(identity));
+                    config.with_client_cert_resolver(Arc::new(identity))
+                }
+            }))
         };
         self.config.get_or_init(make).clone()
     }
@@ -86,16 +113,43 @@ pub(super) fn server_name(host: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(bare.to_owned()).ok()
 }
 
-fn read_roots(path: &Path) -> Result<RootCertStore, RootsFlaw> {
-    let file = std::fs::File::open(path).map_err(|error| RootsFlaw::Unreadable(error.into()))?;
-    let text = bounded::read(file, ROOTS_MAX_BYTES, "the most for a file of authorities");
-    let text = text.map_err(RootsFlaw::Unreadable)?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate = certificate.map_err(RootsFlaw::Pem)?;
-        roots.add(certificate).map_err(RootsFlaw::Certificate)?;
-    }
-    if roots.is_empty() { Err(RootsFlaw::Empty) } else { Ok(roots) }
+fn read_roots(path: &Path) -> Result<RootCertStore, BadTlsFile> {
+    let read = || {
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates(&read_pem(path)?)? {
+            roots.add(certificate).map_err(Flaw::Certificate)?;
+        }
+        Ok(roots)
+    };
+    let what = "certificate authorities";
+    read().map_err(|source| BadTlsFile { what, path: path.to_owned(), source })
+}
+
+fn read_identity(identity: &Identity) -> Result<CertifiedKey, BadTlsFile> {
+    let bad = |what, path: &Path| {
+        let path = path.to_owned();
+        move |source| BadTlsFile { what, path, source }
+    };
+    let chain = read_pem(&identity.certificate).and_then(|pem| certificates(&pem));
+    let chain = chain.map_err(bad("the client's certificate", &identity.certificate))?;
+    let key = || {
+        let pem = Zeroizing::new(read_pem(&identity.key)?);
+        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(Flaw::NoKey)?;
+        CertifiedKey::from_der(chain, key, &provider()).map_err(Flaw::Mismatch)
+    };
+    key().map_err(bad("the client's key", &identity.key))
+}
+
+fn read_pem(path: &Path) -> Result<Vec<u8>, Flaw> {
+    let file = std::fs::File::open(path).map_err(|error| Flaw::Unreadable(error.into()))?;
+    bounded::read(file, PEM_MAX_BYTES, "the most for a file of certificates")
+        .map_err(Flaw::Unreadable)
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Flaw> {
+    let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let certificates = certificates.map_err(Flaw::Pem)?;
+    if certificates.is_empty() { Err(Flaw::Empty) } else { Ok(certificates) }
 }
 
 impl<In: Transport> Connector<In> for TlsConnector {

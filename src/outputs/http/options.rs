@@ -1,0 +1,108 @@
+//! The options that every output over HTTP has.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use collectors::decode::Problem;
+use collectors::period::Period;
+use collectors::secret::{REDACTED, Secret};
+use collectors::web::{Auth, Client, HeaderName, Identity, Sends};
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use ureq::http::Uri;
+
+use super::super::Surroundings;
+use super::Error;
+use super::proxies::{Variables, proxy};
+
+/// How a server is reached. Relative paths start at the configuration's folder.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Http {
+    /// How to authenticate.
+    pub auth: Option<Auth>,
+    /// Headers, each a text or a secret; they take the place of the output's own.
+    pub headers: IndexMap<HeaderName, Secret>,
+    /// How long a request may take from its beginning to the end of the answer. Default: what is left of the run.
+    pub timeout: Option<Period>,
+    /// A PEM file with the certificate authorities to trust, instead of the built-in ones.
+    pub ca_file: Option<PathBuf>,
+    /// A PEM file with the client's certificate, for servers that ask for one; it needs `client_key`.
+    pub client_certificate: Option<PathBuf>,
+    /// A PEM file with the private key of `client_certificate`.
+    pub client_key: Option<PathBuf>,
+    /// The URL of a proxy that allows `CONNECT`, such as `http://user:password@proxy:3128`; an empty text means none.
+    /// Default: what the variables `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+    pub proxy: Option<Secret>,
+    #[serde(skip)]
+    variables: Variables,
+}
+
+impl Http {
+    /// Every secret among the options.
+    pub fn secrets(&self) -> Vec<&Secret> {
+        let auth = self.auth.iter().flat_map(Auth::secrets);
+        let proxy = match &self.proxy {
+            Some(proxy) => vec![proxy],
+            None => self.variables.secrets(),
+        };
+        auth.chain(self.headers.values()).chain(proxy).collect()
+    }
+
+    /// Combinations of options that cannot work, for an output whose options have these under `http`.
+    pub fn conflicts(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut clash = |key, message: &str| problems.push(Problem::at(&["http", key], message));
+        match (&self.client_certificate, &self.client_key) {
+            (Some(_), None) => {
+                clash("client_certificate", "`client_certificate` needs `client_key`")
+            }
+            (None, Some(_)) => clash("client_key", "`client_key` needs `client_certificate`"),
+            _ => {}
+        }
+        if self.timeout.is_some_and(|timeout| timeout.get().is_zero()) {
+            clash("timeout", "`timeout` is zero: nothing could be sent");
+        }
+        if let Some(auth) = &self.auth
+            && self.headers.keys().any(|name| *name.get() == auth.header_name())
+        {
+            clash("headers", "`auth` sets this header too: give one of them");
+        }
+        problems
+    }
+
+    /// The headers of the configuration as they may be shown, by their names.
+    pub fn shown_headers(&self) -> Vec<(String, String)> {
+        let auth = self.auth.iter().map(Auth::header_name);
+        let names = auth.chain(self.headers.keys().map(|name| name.get().clone()));
+        names.map(|name| (name.to_string(), REDACTED.to_owned())).collect()
+    }
+
+    /// How long a request that begins now may take.
+    pub(super) fn left_until(&self, deadline: Instant) -> Duration {
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.timeout.map_or(left, |timeout| timeout.get().min(left))
+    }
+
+    pub(super) fn client(&self, surroundings: &Surroundings) -> Client {
+        let path = |path: &PathBuf| surroundings.path(path);
+        let identity = self.client_certificate.as_ref().zip(self.client_key.as_ref());
+        Client {
+            ca_file: self.ca_file.as_ref().map(path),
+            identity: identity.map(|(certificate, key)| Identity {
+                certificate: path(certificate),
+                key: path(key),
+            }),
+            sends: Sends::Data,
+        }
+    }
+
+    /// The proxy to `uri`, if there is one.
+    pub(super) fn proxy_for(&self, uri: &Uri) -> Result<Option<ureq::Proxy>, Error> {
+        match &self.proxy {
+            Some(secret) => proxy(secret.expose()?, "`http.proxy`"),
+            None => self.variables.proxy_for(uri),
+        }
+    }
+}

@@ -3,11 +3,14 @@
 mod check;
 mod commands;
 mod data;
+mod faults;
 mod golden;
 mod lock;
 mod pattoo;
+mod prometheus;
 mod run;
 mod server;
+mod service;
 mod spool;
 mod tree;
 mod workspace;

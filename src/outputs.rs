@@ -23,6 +23,9 @@ mod file;
 pub mod http;
 pub mod json_lines;
 pub mod pattoo;
+mod prometheus;
+pub mod prometheus_remote_write;
+mod protobuf;
 mod repeats;
 pub mod sqlite;
 mod stdout;
@@ -185,6 +188,10 @@ pub struct Definition {
 pub static OUTPUTS: &[Definition] = &[
     define::<pattoo::Pattoo>("pattoo", page!("outputs/pattoo.rs")),
     define::<sqlite::Sqlite>("sqlite", page!("outputs/sqlite.rs")),
+    define::<prometheus_remote_write::PrometheusRemoteWrite>(
+        "prometheus_remote_write",
+        page!("outputs/prometheus_remote_write.rs"),
+    ),
     define::<file::File>("file", page!("outputs/file.rs")),
     define::<stdout::Stdout>("stdout", page!("outputs/stdout.rs")),
 ];

@@ -113,9 +113,15 @@ impl Payload {
 
     /// Every datapoint, in order.
     pub fn datapoints(&self) -> impl Iterator<Item = View<'_>> {
-        self.batches.iter().flat_map(|JobBatch { job, batch }| {
-            batch.points().iter().map(move |point| View { job, batch, point })
-        })
+        self.batches.iter().flat_map(JobBatch::datapoints)
+    }
+}
+
+impl JobBatch {
+    /// Its datapoints, in order.
+    pub fn datapoints(&self) -> impl Iterator<Item = View<'_>> {
+        let Self { job, batch } = self;
+        batch.points().iter().map(move |point| View { job, batch, point })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub(crate) enum Answer {
     HangHalfway,
     /// By closing the connection.
     Close,
+    /// With this status and a text of a gigabyte.
+    Endless(u16),
 }
 
 impl Answer {
@@ -54,6 +57,7 @@ impl Answer {
 pub(crate) struct Server {
     port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
+    sent_all: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -76,19 +80,27 @@ impl Server {
         let port = listener.local_addr().expect("an address").port();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&requests);
+        let sent_all = Arc::new(AtomicBool::new(false));
+        let all = Arc::clone(&sent_all);
         let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (kept, answers) = (Arc::clone(&kept), Arc::clone(&answers));
-                thread::spawn(move || serve(stream, &kept, &answers));
+                let all = Arc::clone(&all);
+                thread::spawn(move || serve(stream, &kept, &answers, &all));
             }
         });
-        Self { port, requests }
+        Self { port, requests, sent_all }
     }
 
     /// The port it listens on.
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Whether an [`Answer::Endless`] went out to its end.
+    pub(crate) fn sent_all(&self) -> bool {
+        self.sent_all.load(Ordering::Relaxed)
     }
 
     /// What came so far.
@@ -103,7 +115,12 @@ pub(crate) fn closed_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-fn serve(stream: TcpStream, kept: &Mutex<Vec<Request>>, answers: &Mutex<VecDeque<Answer>>) {
+fn serve(
+    stream: TcpStream,
+    kept: &Mutex<Vec<Request>>,
+    answers: &Mutex<VecDeque<Answer>>,
+    sent_all: &AtomicBool,
+) {
     let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
     let mut writer = stream;
     while let Some(request) = read_request(&mut reader) {
@@ -125,6 +142,18 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<Request>>, answers: &Mutex<VecDeque
             Answer::HangHalfway => {
                 writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Le").ok();
                 thread::sleep(Duration::from_secs(3_600));
+            }
+            Answer::Endless(status) => {
+                const PIECE: &[u8] = &[b'x'; 64 * 1024];
+                const PIECES: usize = 16 * 1024;
+                let length = PIECE.len() * PIECES;
+                let head = format!("HTTP/1.1 {status} Word\r\nContent-Length: {length}\r\n\r\n");
+                if writer.write_all(head.as_bytes()).is_err()
+                    || (0..PIECES).any(|_| writer.write_all(PIECE).is_err())
+                {
+                    return;
+                }
+                sent_all.store(true, Ordering::Relaxed);
             }
             Answer::Close => {
                 writer.shutdown(Shutdown::Both).ok();

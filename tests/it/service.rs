@@ -1,0 +1,102 @@
+//! Real servers from Debian, on loopback, each in a folder of its own, ended when dropped.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::server::closed_port;
+
+/// How long a server may take until it answers: much longer than it needs on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How a server is started.
+pub(crate) struct Program {
+    /// The package that has it, which is also the name of its program.
+    pub(crate) package: &'static str,
+    /// Files that it needs, with their content.
+    pub(crate) files: &'static [(&'static str, &'static str)],
+    /// Its arguments; `PORT` stands for its port and `FOLDER` for its folder.
+    pub(crate) arguments: &'static [&'static str],
+    /// A path that answers 200 as soon as it is ready.
+    pub(crate) ready: &'static str,
+}
+
+/// A server that runs.
+pub(crate) struct Service {
+    child: Child,
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+impl Service {
+    /// Starts a server and waits until it answers.
+    pub(crate) fn start(program: &Program) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for (name, content) in program.files {
+            fs::write(folder.path().join(name), content).expect("the file");
+        }
+        let port = closed_port();
+        let place = folder.path().to_str().expect("a plain path").to_owned();
+        let filled =
+            |argument: &&str| argument.replace("PORT", &port.to_string()).replace("FOLDER", &place);
+        let log = fs::File::create(folder.path().join("log")).expect("the log");
+        let started = Command::new(program.package)
+            .args(program.arguments.iter().map(filled))
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn();
+        let child = started.unwrap_or_else(|error| {
+            panic!("cannot start `{0}`: {error}; install Debian's package `{0}`", program.package)
+        });
+        let mut service = Self { child, port, folder };
+        let begin = Instant::now();
+        while !service.answers(program.ready) {
+            let ended = service.child.try_wait().expect("a child");
+            assert!(
+                ended.is_none() && begin.elapsed() < PATIENCE,
+                "`{}` does not answer:\n{}",
+                program.package,
+                service.log()
+            );
+            thread::sleep(Duration::from_millis(50));
+        }
+        service
+    }
+
+    fn answers(&self, path: &str) -> bool {
+        ureq::get(self.url(path)).call().is_ok()
+    }
+
+    /// Its folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The URL of a path of it.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// What it answers to a GET.
+    pub(crate) fn get(&self, path: &str) -> String {
+        let response = ureq::get(self.url(path)).call();
+        let mut response = response.unwrap_or_else(|error| panic!("{path}: {error}"));
+        response.body_mut().read_to_string().expect("text")
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}

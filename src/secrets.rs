@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn what_need_not_be_there_is_empty() -> Result<(), Error> {
         let secret = Secret::optional(Reference::Env("HTTPS_PROXY".into()));
-        resolve(&[&secret], &|_| None, Path::new("."))?;
+        resolve(&[&secret], &|_| None, Path::new("."), Instant::now())?;
         assert_eq!(secret.expose(), Ok(""));
         Ok(())
     }

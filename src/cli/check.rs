@@ -37,7 +37,7 @@ pub(super) fn check(
     if !options.connect {
         return Ok(Status::Success);
     }
-    let request = Request { now_ms: wall_clock_ms(), started, only: Vec::new(), once: true };
+    let request = Request { once: true, ..Request::for_all(wall_clock_ms(), started) };
     let mut plan = match Plan::new(config, request, &State::default()) {
         Ok(plan) => plan,
         Err(errors) => {

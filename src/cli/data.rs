@@ -25,7 +25,7 @@ pub(super) fn data(
 ) -> io::Result<Status> {
     let Some(config) = load(common, environment) else { return Ok(Status::Usage) };
     let now_ms = wall_clock_ms();
-    let request = Request { now_ms, started: Instant::now(), only: Vec::new(), once: true };
+    let request = Request { once: true, ..Request::for_all(now_ms, Instant::now()) };
     let plan = match Plan::new(config, request, &State::default()) {
         Ok(plan) => plan,
         Err(errors) => {

@@ -9,6 +9,7 @@ mod pattoo;
 mod run;
 mod schedule;
 mod server;
+mod shards;
 mod spool;
 mod tree;
 mod workspace;

@@ -34,3 +34,6 @@ pub mod store;
 
 pub mod report;
 pub mod run;
+
+#[cfg(feature = "lambda")]
+pub mod lambda;

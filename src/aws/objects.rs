@@ -30,7 +30,7 @@ pub enum Error {
     Unsigned(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The certificate authorities cannot be read.
     #[error(transparent)]
-    Roots(#[from] collectors::web::BadRoots),
+    Roots(#[from] collectors::web::BadTlsFile),
     /// There is no answer.
     #[error("`{url}`")]
     Request {
@@ -125,11 +125,18 @@ pub fn get(bucket: &str, key: &str, environment: Environment<'_>) -> Result<Vec<
     let url = address(bucket, key, &account.region, environment);
     let began = Instant::now();
     let mut request = collectors::web::agent(None)?.get(&url);
+    let mut longest = url.len();
     for (name, value) in signature(&account, &url)? {
+        // The token of a role is long.
+        longest = longest.max(name.len() + value.len());
         request = request.header(name, value);
     }
     let left = OPERATION.saturating_sub(began.elapsed());
-    let request = request.config().timeout_global(Some(left)).build();
+    let request = request
+        .config()
+        .timeout_global(Some(left))
+        .output_buffer_size(collectors::web::output_buffer_bytes(longest))
+        .build();
     let failed = |source| Error::Request {
         url: collectors::web::redact_url(&url),
         source: Box::new(source),

@@ -9,10 +9,10 @@ use collectors::{Collector, Context, Error, Sink};
 use comfy_table::Cell;
 
 use super::args::{Check, Common};
-use super::run::wall_clock_ms;
 use super::{load, say};
 use crate::config::Environment;
 use crate::config::sections::Expect;
+use crate::host::wall_clock_ms;
 use crate::plan::{Plan, Request};
 use crate::report::{Status, table};
 use crate::run::{Attempt, attempt};

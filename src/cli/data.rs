@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::args::{Common, Data};
-use super::run::wall_clock_ms;
 use super::{load, say};
 use crate::config::Environment;
+use crate::host::wall_clock_ms;
 use crate::outputs::sqlite::{self, read::Reader};
 use crate::plan::{Plan, Request};
 use crate::report::{Status, chain};

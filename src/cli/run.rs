@@ -1,7 +1,7 @@
 //! `collector run`.
 
 use std::io::{self, IsTerminal, Write};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use collectors::period::Period;
 
@@ -9,6 +9,7 @@ use super::args::{Common, ReportFormat, Run};
 use super::progress::Progress;
 use super::{load, say, signals};
 use crate::config::{Config, Environment, Origin};
+use crate::host::wall_clock_ms;
 use crate::plan::{self, Plan, Request};
 use crate::report::{Report, Status, table};
 use crate::runner::Stop;
@@ -168,10 +169,4 @@ fn tell(report: &Report, options: &Run, is_watched: bool, is_quiet: bool) {
     for failure in report.failures() {
         say(format_args!("error: {failure}"));
     }
-}
-
-/// The wall clock, read once a run. Before 1970 it is taken for broken and counts as 1970.
-pub(super) fn wall_clock_ms() -> i64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
 }

@@ -9,6 +9,7 @@ mod files;
 mod locate;
 mod origin;
 mod problems;
+mod remote;
 pub mod schema;
 pub mod sections;
 mod tree;
@@ -24,6 +25,7 @@ use serde_json::Value;
 pub use files::DEMONSTRATION;
 pub use origin::{Environment, Origin, SYSTEM_DIRECTORY};
 pub use problems::{Mistake, Mistakes, Source};
+pub use remote::Remote;
 
 use crate::outputs::{self, Output};
 use claims::{Claim, taken_twice};
@@ -94,7 +96,7 @@ impl Config {
         let directory = match origin {
             Origin::File(path) => path.parent().map(PathBuf::from).unwrap_or_default(),
             Origin::Directory(path) => path.clone(),
-            Origin::Demonstration => PathBuf::from("."),
+            Origin::Remote(_) | Origin::Demonstration => PathBuf::from("."),
         };
         reader.finish(directory, files.iter().map(|file| file.source.path.clone()).collect())
     }

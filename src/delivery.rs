@@ -25,7 +25,7 @@ use crate::runner::{self, Prepare};
 use crate::store::Spool;
 
 /// How long past the deadline an output's thread is waited for: its own timeouts end it before.
-const GRACE: Duration = Duration::from_millis(500);
+pub(crate) const GRACE: Duration = Duration::from_millis(500);
 /// What is said of an output of which nothing else is known.
 const NO_ANSWER: &str = "the output did not answer before the run's deadline";
 

@@ -127,7 +127,7 @@ struct Line {
 impl Line {
     fn send(&self, signal: Signal, body: &str, timeout: Duration) -> Result<(), Error> {
         let variable = |name: &str| self.variables.get(name).cloned();
-        secrets::resolve(&[&self.url], &variable, &self.directory)?;
+        secrets::resolve(&[&self.url], &variable, &self.directory, Instant::now() + timeout)?;
         let url = address(self.url.expose()?, signal, self.run.as_deref())?;
         let request = web::agent(None)?.post(url.uri()).config().timeout_global(Some(timeout));
         let sent = request.build().header("Content-Type", "text/plain; charset=utf-8").send(body);

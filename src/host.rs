@@ -1,6 +1,7 @@
-//! This host: its name, and which of its boots this is.
+//! This host: its name, its clock, and which of its boots this is.
 
 use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The host's name, fully qualified where that can be known without asking a name server: from the kernel, else
 /// from `/etc/hosts`, where the canonical name stands first.
@@ -11,6 +12,12 @@ pub fn fully_qualified_name() -> String {
     }
     let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
     canonical(&hosts, &name).unwrap_or(name)
+}
+
+/// The wall clock in milliseconds, read once a run. Before 1970 it is taken for broken and counts as 1970.
+pub fn wall_clock_ms() -> i64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What tells this boot from the others, where the kernel says.

@@ -8,6 +8,8 @@
 //! The modules stand below in the order in which data flows. `plan`, `payload`, `report` and every `encode` do no
 //! I/O and read no clock; the sources are in the crate `collectors`.
 
+#[cfg(feature = "lambda")]
+pub mod aws;
 pub mod cli;
 pub mod config;
 pub mod secrets;
@@ -16,6 +18,7 @@ pub mod schedule;
 pub mod state;
 
 pub mod plan;
+pub mod shard;
 
 pub mod host;
 pub mod runner;
@@ -32,3 +35,6 @@ pub mod store;
 pub mod heartbeat;
 pub mod report;
 pub mod run;
+
+#[cfg(feature = "lambda")]
+pub mod lambda;

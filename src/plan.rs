@@ -14,6 +14,7 @@ use crate::config::{Config, JobEntry};
 use crate::outputs::Output;
 use crate::rates::Rate;
 use crate::schedule::Turn;
+use crate::shard::Shard;
 use crate::state::{JobState, State};
 use crate::store::spool::Caps;
 
@@ -31,6 +32,17 @@ pub struct Request {
     pub only: Vec<String>,
     /// Whether jobs run whose turn is later, too.
     pub once: bool,
+    /// The shard whose jobs are run; `None` for all.
+    pub shard: Option<Shard>,
+    /// When the run must have ended, whatever the configuration says.
+    pub ends_by: Option<Instant>,
+}
+
+impl Request {
+    /// A run of all jobs whose turn it is, for as long as the configuration allows.
+    pub fn for_all(now_ms: i64, started: Instant) -> Self {
+        Self { now_ms, started, only: Vec::new(), once: false, shard: None, ends_by: None }
+    }
 }
 
 /// One run, decided.
@@ -53,6 +65,8 @@ pub struct Plan {
     pub threads: usize,
     /// Whether the run adds datapoints about itself.
     pub run_metrics: bool,
+    /// How long a secret that was fetched from afar is used before it is fetched again.
+    pub secrets_ttl: Duration,
     /// Where relative paths of the configuration start.
     pub config_directory: PathBuf,
     /// Where the log of runs is kept.
@@ -153,6 +167,16 @@ pub fn schedule<'a>(config: &'a Config, state: &State, now_ms: i64) -> Vec<Sched
     jobs.map(|job| scheduled(job, &config.polling, state, now_ms)).collect()
 }
 
+/// Which of the enabled jobs are in a shard, in the order of the configuration; all without one.
+pub fn in_shard(config: &Config, shard: Option<Shard>) -> Vec<bool> {
+    let jobs = config.jobs.iter().filter(|job| job.settings.enabled);
+    let Some(shard) = shard else { return jobs.map(|_| true).collect() };
+    shard.takes(jobs.map(|job| {
+        let every = job.settings.every.unwrap_or_else(|| config.polling.interval());
+        (job.settings.id.as_str(), every.get())
+    }))
+}
+
 fn scheduled<'a>(
     job: &'a JobEntry,
     polling: &Polling,
@@ -176,17 +200,25 @@ impl Plan {
         if !errors.is_empty() {
             return Err(errors);
         }
+        let in_shard = in_shard(&config, request.shard);
         let polling = &config.polling;
         let agent = config.agent;
-        let timeout = agent.timeout(polling).get();
-        let reserve = agent.delivery_reserve(polling).get().min(timeout);
+        let configured = agent.timeout(polling).get();
+        let given = request.ends_by.map(|end| end.saturating_duration_since(request.started));
+        let timeout = given.map_or(configured, |given| given.min(configured));
+        let mut reserve = agent.delivery_reserve(polling).get().min(timeout);
+        if timeout < configured {
+            // It was chosen for more time than there is.
+            reserve = reserve.min(timeout / 5);
+        }
         let interval = polling.interval().get();
         let is_wanted =
             |id: &str| request.only.is_empty() || request.only.iter().any(|only| only == id);
         let mut jobs = Vec::new();
         let mut next_ms: Option<i64> = None;
-        for job in config.jobs.into_iter().filter(|job| job.settings.enabled) {
-            if !is_wanted(&job.settings.id) {
+        let enabled = config.jobs.into_iter().filter(|job| job.settings.enabled);
+        for (job, is_in_shard) in enabled.zip(in_shard) {
+            if !is_in_shard || !is_wanted(&job.settings.id) {
                 continue;
             }
             let Scheduled { every, last_start_ms, turn, .. } =
@@ -235,6 +267,7 @@ impl Plan {
             hostname: agent.hostname,
             threads: usize::from(agent.threads),
             run_metrics: agent.run_metrics,
+            secrets_ttl: agent.secrets_ttl.get(),
             config_directory: config.directory,
             log_directory: config.main.log_directory,
             daemon_directory: config.main.daemon_directory,

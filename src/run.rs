@@ -26,7 +26,7 @@ use crate::store::state::Found;
 use crate::store::{Store, fallback_agent_id};
 use lasting::{Lasting, abandoned, find_lasting};
 use outcome::{Circumstances, Taken, take};
-use prepare::{prepare_job, prepare_output};
+use prepare::{announce, prepare_job, prepare_output};
 
 pub use attempt::{Attempt, attempt};
 pub use lasting::{Entrance, configured_directory, daemon_directory, enter, look, splay};
@@ -160,6 +160,7 @@ fn collect(
     keep: Keep,
 ) -> Collected {
     let mut warnings = Vec::new();
+    announce(&plan);
     let hostname = plan.hostname.clone().unwrap_or_else(crate::host::fully_qualified_name);
     let directory =
         daemon_directory(&plan.config_directory, plan.daemon_directory.as_deref(), environment);
@@ -285,6 +286,7 @@ impl Collected {
         if unwanted > 0 {
             self.warnings.push(format!("{unwanted} datapoints lost: their jobs feed no output"));
         }
+        self.warnings.extend(crate::secrets::take_warnings());
         let report = Report {
             run: self.run,
             version: env!("CARGO_PKG_VERSION"),

@@ -19,8 +19,8 @@ pub use panics::quiet_job_panics;
 pub use pool::run;
 pub use stop::Stop;
 
-/// What must be done before a job can start, within its own time; an error fails the job.
-pub type Prepare = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+/// What must be done before a job can start, until the instant that it is given; an error fails the job.
+pub type Prepare = Arc<dyn Fn(Instant) -> Result<(), String> + Send + Sync>;
 
 /// One job, ready to run.
 #[derive(Clone)]

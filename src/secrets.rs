@@ -2,10 +2,13 @@
 //!
 //! A reference that cannot be resolved fails the job or output that has it, and nothing else.
 
+#[cfg(feature = "lambda")]
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use collectors::secret::{Reference, Secret};
 
@@ -39,12 +42,17 @@ pub enum Error {
     /// The value is too long to be a secret.
     #[error("secret {0}: more than {SECRET_CAP_BYTES} bytes")]
     TooLong(Reference),
-    /// This build has no access to Parameter Store.
-    #[error("secret {0}: this build has no access to AWS SSM")]
-    NoSsm(Reference),
+    /// AWS does not give it.
+    #[cfg(feature = "lambda")]
+    #[error("secret {0}")]
+    Aws(Reference, #[source] crate::aws::parameters::Error),
+    /// This build has no access to AWS.
+    #[cfg(not(feature = "lambda"))]
+    #[error("secret {0}: this build has no access to AWS; the feature `lambda` gives it")]
+    NoAws(Reference),
 }
 
-/// Gives every secret its value.
+/// Gives every secret its value. What comes from afar is waited for until `deadline`.
 ///
 /// # Errors
 /// The first reference that has none.
@@ -52,10 +60,11 @@ pub fn resolve(
     secrets: &[&Secret],
     environment: Environment<'_>,
     directory: &Path,
+    deadline: Instant,
 ) -> Result<(), Error> {
     for secret in secrets {
         if let Some(reference) = secret.reference() {
-            match fetch(reference, environment, directory) {
+            match fetch(reference, environment, directory, deadline) {
                 Err(Error::NoVariable(_)) if secret.is_optional() => secret.resolve(""),
                 value => secret.resolve(value?),
             }
@@ -64,13 +73,48 @@ pub fn resolve(
     Ok(())
 }
 
+/// Begins to fetch what these secrets need from afar and is not known, or as old as `ttl`. Does not wait.
+#[cfg(feature = "lambda")]
+pub fn announce<'a>(secrets: impl Iterator<Item = &'a Secret>, ttl: Duration) {
+    let names: Vec<String> =
+        secrets.filter_map(|secret| parameter(secret.reference()?)).map(Cow::into_owned).collect();
+    if !names.is_empty() {
+        crate::aws::parameters::of_account().want(names, ttl);
+    }
+}
+
+/// Nothing comes from afar.
+#[cfg(not(feature = "lambda"))]
+pub fn announce<'a>(_: impl Iterator<Item = &'a Secret>, _: Duration) {}
+
+/// What is odd about the values that were given since this was asked for last.
+pub fn take_warnings() -> Vec<String> {
+    #[cfg(feature = "lambda")]
+    return crate::aws::parameters::take_warnings();
+    #[cfg(not(feature = "lambda"))]
+    Vec::new()
+}
+
+/// The parameter that a reference means; `None`: it means none.
+#[cfg(feature = "lambda")]
+fn parameter(reference: &Reference) -> Option<Cow<'_, str>> {
+    match reference {
+        Reference::Ssm(name) => Some(name.into()),
+        // Parameter Store passes them on.
+        Reference::SecretsManager(name) => {
+            Some(format!("/aws/reference/secretsmanager/{name}").into())
+        }
+        Reference::Env(_) | Reference::File(_) | Reference::Credential(_) => None,
+    }
+}
+
 /// The variables that these secrets need. Reading them is quick, unlike files, so that the rest of
 /// [`resolve`] can be done elsewhere and later.
 pub fn variables(secrets: &[&Secret], environment: Environment<'_>) -> HashMap<String, OsString> {
     let names = secrets.iter().filter_map(|secret| match secret.reference()? {
         Reference::Env(name) => Some(name.as_str()),
         Reference::Credential(_) => Some(CREDENTIALS_DIRECTORY),
-        Reference::File(_) | Reference::Ssm(_) => None,
+        Reference::File(_) | Reference::Ssm(_) | Reference::SecretsManager(_) => None,
     });
     names.filter_map(|name| Some((name.to_owned(), environment(name)?))).collect()
 }
@@ -79,6 +123,7 @@ fn fetch(
     reference: &Reference,
     environment: Environment<'_>,
     directory: &Path,
+    deadline: Instant,
 ) -> Result<String, Error> {
     match reference {
         Reference::Env(name) => environment(name)
@@ -96,8 +141,21 @@ fn fetch(
                 .ok_or_else(|| Error::NoCredentials(reference.clone()))?;
             read(reference, &Path::new(&folder).join(name))
         }
-        Reference::Ssm(_) => Err(Error::NoSsm(reference.clone())),
+        Reference::Ssm(_) | Reference::SecretsManager(_) => from_aws(reference, deadline),
     }
+}
+
+#[cfg(feature = "lambda")]
+fn from_aws(reference: &Reference, deadline: Instant) -> Result<String, Error> {
+    let name = parameter(reference).unwrap_or_default();
+    let value = crate::aws::parameters::of_account().get(&name, deadline);
+    let value = value.map_err(|error| Error::Aws(reference.clone(), error))?;
+    Ok(value.expose().unwrap_or_default().to_owned())
+}
+
+#[cfg(not(feature = "lambda"))]
+fn from_aws(reference: &Reference, _: Instant) -> Result<String, Error> {
+    Err(Error::NoAws(reference.clone()))
 }
 
 fn read(reference: &Reference, path: &Path) -> Result<String, Error> {
@@ -127,7 +185,7 @@ mod tests {
         let folder = tempfile::tempdir()?;
         std::fs::write(folder.path().join("key"), " s3cret \n")?;
         let secret = Secret::by_reference(Reference::File("key".into()));
-        resolve(&[&secret], &|_| None, folder.path())?;
+        resolve(&[&secret], &|_| None, folder.path(), Instant::now())?;
         assert_eq!(secret.expose()?, " s3cret ");
         Ok(())
     }
@@ -135,7 +193,7 @@ mod tests {
     #[test]
     fn what_need_not_be_there_is_empty() -> Result<(), Error> {
         let secret = Secret::optional(Reference::Env("HTTPS_PROXY".into()));
-        resolve(&[&secret], &|_| None, Path::new("."))?;
+        resolve(&[&secret], &|_| None, Path::new("."), Instant::now())?;
         assert_eq!(secret.expose(), Ok(""));
         Ok(())
     }
@@ -143,7 +201,8 @@ mod tests {
     #[test]
     fn a_reference_without_a_value_is_named() {
         let secret = Secret::by_reference(Reference::Env("API_KEY".into()));
-        let error = resolve(&[&secret], &|_| None, Path::new(".")).expect_err("not set");
+        let error =
+            resolve(&[&secret], &|_| None, Path::new("."), Instant::now()).expect_err("not set");
         assert_eq!(
             error.to_string(),
             "secret {env: API_KEY}: the environment has no such variable"
@@ -151,7 +210,7 @@ mod tests {
         let outside = Secret::by_reference(Reference::Credential("../x".into()));
         let directory = |name: &str| (name == "CREDENTIALS_DIRECTORY").then(|| "/run".into());
         assert!(matches!(
-            resolve(&[&outside], &directory, Path::new(".")),
+            resolve(&[&outside], &directory, Path::new("."), Instant::now()),
             Err(Error::NoCredentialName(_))
         ));
     }

@@ -14,7 +14,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-pub use identity::fallback_agent_id;
+pub use identity::{derived_agent_id, fallback_agent_id};
 pub use spool::Spool;
 pub use spools::Stray;
 

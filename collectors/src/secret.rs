@@ -26,12 +26,14 @@ pub enum Reference {
     File(String),
     /// A credential that systemd passes (`LoadCredential`, `$CREDENTIALS_DIRECTORY`).
     Credential(String),
-    /// A parameter of AWS Systems Manager's Parameter Store.
+    /// A parameter of AWS Systems Manager's Parameter Store: its name, path or ARN, with `:3` or `:label` for a version.
     Ssm(String),
+    /// A secret of AWS Secrets Manager, by its name.
+    SecretsManager(String),
 }
 
 /// The kinds of reference, as written in YAML.
-pub const KINDS: [&str; 4] = ["env", "file", "credential", "ssm"];
+pub const KINDS: [&str; 5] = ["env", "file", "credential", "ssm", "secretsmanager"];
 
 impl Reference {
     /// The reference of a kind as written in YAML; `None`: there is no such kind.
@@ -41,6 +43,7 @@ impl Reference {
             "file" => Some(Self::File(name)),
             "credential" => Some(Self::Credential(name)),
             "ssm" => Some(Self::Ssm(name)),
+            "secretsmanager" => Some(Self::SecretsManager(name)),
             _ => None,
         }
     }
@@ -52,6 +55,7 @@ impl Reference {
             Self::File(path) => ("file", path),
             Self::Credential(name) => ("credential", name),
             Self::Ssm(name) => ("ssm", name),
+            Self::SecretsManager(name) => ("secretsmanager", name),
         }
     }
 }
@@ -226,7 +230,8 @@ impl JsonSchema for Secret {
                 one("env", "An environment variable."),
                 one("file", "A file; its last newline is left out."),
                 one("credential", "A systemd credential."),
-                one("ssm", "A parameter of AWS SSM Parameter Store.")
+                one("ssm", "A parameter of AWS SSM Parameter Store; `name:3` is its third version."),
+                one("secretsmanager", "A secret of AWS Secrets Manager.")
             ]
         })
     }
@@ -273,6 +278,6 @@ mod tests {
     #[test]
     fn an_unknown_kind_of_reference_names_the_kinds() {
         let error = serde_json::from_str::<Secret>(r#"{"vault": "x"}"#).expect_err("unknown kind");
-        assert!(error.to_string().contains("`env`, `file`, `credential`, `ssm`"), "{error}");
+        assert!(error.to_string().contains("`env`, `file`, `credential`, `ssm`, "), "{error}");
     }
 }

@@ -24,7 +24,8 @@ pub struct Arguments {
 pub(super) struct Common {
     /// The configuration: a file, or a directory with collector.yaml or pattoo's files
     ///
-    /// Without it: $COLLECTOR_CONFIG, else $PATTOO_CONFIGDIR, else /etc/collector/, else a built-in demonstration.
+    /// Or where AWS keeps it: ssm:/name, s3://bucket/key. Without it: $COLLECTOR_CONFIG, else $PATTOO_CONFIGDIR, else
+    /// /etc/collector/, else a built-in demonstration.
     #[arg(long, short, global = true, value_name = "FILE|DIR")]
     pub(super) config: Option<PathBuf>,
     /// Say more; twice for timings
@@ -83,6 +84,12 @@ pub(super) struct Run {
     /// Run only this job; may be given several times
     #[arg(long, value_name = "ID")]
     pub(super) only: Vec<String>,
+    /// Run only the jobs of one shard: 3/16 is the third of 16
+    ///
+    /// Every job is in exactly one shard. With the number of shards alone (16), the shard is the one of this pod of a
+    /// Kubernetes indexed Job ($JOB_COMPLETION_INDEX). Runs at the same time need a daemon directory each.
+    #[arg(long, value_name = "K/N")]
+    pub(super) shard: Option<String>,
     /// Show what would be sent and where; send and save nothing
     ///
     /// The exit status then speaks of the jobs alone: nothing waits and nothing is lost. What an output would refuse is

@@ -9,10 +9,10 @@ use collectors::{Collector, Context, Error, Sink};
 use comfy_table::Cell;
 
 use super::args::{Check, Common};
-use super::run::wall_clock_ms;
 use super::{load, say};
 use crate::config::Environment;
 use crate::config::sections::Expect;
+use crate::host::wall_clock_ms;
 use crate::plan::{Plan, Request};
 use crate::report::{Status, table};
 use crate::run::{Attempt, attempt};
@@ -37,7 +37,7 @@ pub(super) fn check(
     if !options.connect {
         return Ok(Status::Success);
     }
-    let request = Request { now_ms: wall_clock_ms(), started, only: Vec::new(), once: true };
+    let request = Request { once: true, ..Request::for_all(wall_clock_ms(), started) };
     let mut plan = match Plan::new(config, request, &State::default()) {
         Ok(plan) => plan,
         Err(errors) => {

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::args::{Common, Data};
-use super::run::wall_clock_ms;
 use super::{load, say};
 use crate::config::Environment;
+use crate::host::wall_clock_ms;
 use crate::outputs::sqlite::{self, read::Reader};
 use crate::plan::{Plan, Request};
 use crate::report::{Status, chain};
@@ -23,7 +23,7 @@ pub(super) fn data(
 ) -> io::Result<Status> {
     let Some(config) = load(common, environment) else { return Ok(Status::Usage) };
     let now_ms = wall_clock_ms();
-    let request = Request { now_ms, started: Instant::now(), only: Vec::new(), once: true };
+    let request = Request { once: true, ..Request::for_all(now_ms, Instant::now()) };
     let plan = match Plan::new(config, request, &State::default()) {
         Ok(plan) => plan,
         Err(errors) => {

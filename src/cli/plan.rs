@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::args::{Common, PlanOptions};
 use super::load;
-use super::run::wall_clock_ms;
 use crate::config::Environment;
+use crate::host::wall_clock_ms;
 use crate::plan::{self, Scheduled};
 use crate::report::{Status, table};
 use crate::schedule::Turn;

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use collectors::period::Period;
 
@@ -11,11 +11,13 @@ use super::progress::Progress;
 use super::{load, say, signals};
 use crate::config::{Config, Environment, Origin};
 use crate::heartbeat::Heartbeat;
+use crate::host::wall_clock_ms;
 use crate::plan::{self, Plan, Request};
 use crate::report::{Report, Status, table};
 use crate::run::Entrance;
 use crate::runner::Stop;
 use crate::schedule::Turn;
+use crate::shard::Shard;
 use crate::state::State;
 use crate::store::lock::NotLocked;
 
@@ -30,6 +32,14 @@ pub(super) fn run(
     let mut started = Instant::now();
     let is_demonstration =
         Origin::choose(common.config.as_deref(), environment) == Origin::Demonstration;
+    let shard = options.shard.as_deref().map(|text| Shard::of_pod(text, environment));
+    let shard = match shard.transpose() {
+        Ok(shard) => shard,
+        Err(error) => {
+            say(format_args!("error: {error}"));
+            return Ok(Status::Usage);
+        }
+    };
     let Some(config) = load(common, environment) else { return Ok(Status::Usage) };
     log::debug!("configuration read in {}", table::short(started.elapsed()));
     let Entrance { lock, found } = if options.dry_run {
@@ -39,7 +49,7 @@ pub(super) fn run(
             Ok(entrance) => entrance,
             Err(held) => {
                 let found = crate::run::look(&config, environment).found;
-                return Ok(turned_away(options, &config, &found.state, &held));
+                return Ok(turned_away(options, &config, shard, &found.state, &held));
             }
         }
     };
@@ -48,7 +58,7 @@ pub(super) fn run(
         say(format_args!("warning: a signal will end the run at once: {error}"));
     }
     let is_by_the_clock = !options.once && !options.dry_run && options.at.is_none();
-    if is_by_the_clock && is_anything_due(options, &config, &found.state) {
+    if is_by_the_clock && is_anything_due(options, &config, shard, &found.state) {
         stop.sleep(crate::run::splay(&config, environment));
     }
     if options.wait.is_some() || is_by_the_clock {
@@ -56,9 +66,10 @@ pub(super) fn run(
         started = Instant::now();
     }
     let now_ms = options.at.unwrap_or_else(wall_clock_ms);
-    let request = Request { now_ms, started, only: options.only.clone(), once: options.once };
+    let only = options.only.clone();
+    let request = Request { only, shard, once: options.once, ..Request::for_all(now_ms, started) };
     // A part of the jobs tells nothing about the others.
-    let is_told = !options.dry_run && options.only.is_empty();
+    let is_told = !options.dry_run && options.only.is_empty() && shard.is_none();
     let heartbeat = config.heartbeat.clone().filter(|_| is_told);
     let mut plan = match Plan::new(config, request, &found.state) {
         Ok(plan) => plan,
@@ -123,20 +134,27 @@ pub(super) fn run(
 }
 
 /// Another run has the lock: that matters where there was something to do.
-fn turned_away(options: &Run, config: &Config, state: &State, held: &NotLocked) -> Status {
-    if !options.once && !is_anything_due(options, config, state) {
+fn turned_away(
+    options: &Run,
+    config: &Config,
+    shard: Option<Shard>,
+    state: &State,
+    held: &NotLocked,
+) -> Status {
+    if !options.once && !is_anything_due(options, config, shard, state) {
         return Status::Success;
     }
     say(format_args!("error: {held}"));
     Status::Locked
 }
 
-fn is_anything_due(options: &Run, config: &Config, state: &State) -> bool {
+fn is_anything_due(options: &Run, config: &Config, shard: Option<Shard>, state: &State) -> bool {
     let now_ms = options.at.unwrap_or_else(wall_clock_ms);
     let is_asked_for = |id: &str| options.only.is_empty() || options.only.iter().any(|o| o == id);
-    plan::schedule(config, state, now_ms)
-        .iter()
-        .any(|job| is_asked_for(job.id) && matches!(job.turn, Turn::Due { .. }))
+    let jobs = plan::schedule(config, state, now_ms).into_iter();
+    jobs.zip(plan::in_shard(config, shard))
+        .filter(|(job, is_in_shard)| *is_in_shard && is_asked_for(job.id))
+        .any(|(job, _)| matches!(job.turn, Turn::Due { .. }))
 }
 
 fn print(report: &Report, options: &Run) -> io::Result<()> {
@@ -204,10 +222,4 @@ impl Log {
             say(format_args!("warning: `{}`: {error}", directory.display()));
         }
     }
-}
-
-/// The wall clock, read once a run. Before 1970 it is taken for broken and counts as 1970.
-pub(super) fn wall_clock_ms() -> i64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::origin::{FILE_NAMES, Origin, is_there};
 use super::problems::{Mistake, Source};
+use super::remote::Remote;
 use super::{locate, tree};
 
 /// What is run where there is no configuration.
@@ -45,6 +46,7 @@ pub(super) fn read(origin: &Origin) -> (Vec<File>, Vec<Mistake>) {
             let path = PathBuf::from("<the built-in demonstration>");
             reading.parse(Source { path, text: DEMONSTRATION.to_owned() });
         }
+        Origin::Remote(remote) => reading.remote(remote),
         Origin::File(path) => reading.file(path),
         Origin::Directory(directory) => {
             let present = FILE_NAMES.iter().map(|name| directory.join(name));
@@ -83,6 +85,14 @@ impl Reading {
         match read_text(path) {
             Ok(text) => self.parse(Source { path: path.to_owned(), text }),
             Err(message) => self.mistakes.push(Mistake::of_file(path, message)),
+        }
+    }
+
+    fn remote(&mut self, remote: &Remote) {
+        let path = PathBuf::from(remote.to_string());
+        match remote.fetch() {
+            Ok(text) => self.parse(Source { path, text }),
+            Err(message) => self.mistakes.push(Mistake::of_file(&path, message)),
         }
     }
 
@@ -137,7 +147,11 @@ impl Reading {
                 .collect(),
             Some(value) => vec![(vec![Segment::Key("include".into())], value)],
         };
-        let folder = source.path.parent().unwrap_or(Path::new("."));
+        // What is kept in AWS lies in no folder.
+        let folder = match Remote::of(&source.path) {
+            Some(_) => Path::new("."),
+            None => source.path.parent().unwrap_or(Path::new(".")),
+        };
         let mut paths = Vec::new();
         for (path, pattern) in patterns {
             let problem = match expand(folder, pattern) {

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::remote::Remote;
+
 /// Reads a variable of the environment. A value, so that tests pass their own.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
@@ -19,6 +21,8 @@ pub enum Origin {
     File(PathBuf),
     /// A directory with `collector.yaml`, pattoo's files, or both.
     Directory(PathBuf),
+    /// One file's text in AWS: `ssm:/name` or `s3://bucket/key`.
+    Remote(Remote),
     /// There is none: this machine's metrics, shown and stored.
     Demonstration,
 }
@@ -29,6 +33,9 @@ impl Origin {
         let variable =
             |name| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         if let Some(path) = flag.map(Path::to_owned).or_else(|| variable("COLLECTOR_CONFIG")) {
+            if let Some(remote) = Remote::of(&path) {
+                return Self::Remote(remote);
+            }
             return if path.is_dir() { Self::Directory(path) } else { Self::File(path) };
         }
         if let Some(path) = variable("PATTOO_CONFIGDIR") {
@@ -50,7 +57,7 @@ impl Origin {
         match self {
             Self::File(path) => Self::File(absolute(path)),
             Self::Directory(path) => Self::Directory(absolute(path)),
-            Self::Demonstration => Self::Demonstration,
+            Self::Remote(_) | Self::Demonstration => self.clone(),
         }
     }
 }

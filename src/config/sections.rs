@@ -58,6 +58,11 @@ pub struct Agent {
     /// Delay a run by up to this, by always the same on one machine, so that a fleet does not knock at once. Not with
     /// `--once` and `--at`. Default: none.
     pub splay: Option<Period>,
+    /// How long a secret from AWS is used before it is fetched again, where one process sees several runs.
+    pub secrets_ttl: Period,
+    /// Whether a Lambda invocation fails when a job does. By default only data that waits or is lost makes it fail, and
+    /// its answer names the jobs.
+    pub fail_on_job_failure: bool,
 }
 
 impl Default for Agent {
@@ -70,6 +75,8 @@ impl Default for Agent {
             delivery_reserve: None,
             threads: 64,
             splay: None,
+            secrets_ttl: Period::from_secs(300),
+            fail_on_job_failure: false,
         }
     }
 }

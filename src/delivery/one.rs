@@ -83,7 +83,7 @@ impl<'a> Delivery<'a> {
         };
         let entries = self.waiting(spooled);
         tell(Told::Report(self.unfinished(NO_ANSWER)));
-        let mut is_open = self.is_ready();
+        let mut is_open = self.is_ready(deadline);
         if let Some(spool) = &self.consignment.spool {
             is_open = self.empty(spool, &entries, is_open, surroundings, deadline, tell);
         }
@@ -94,13 +94,13 @@ impl<'a> Delivery<'a> {
     }
 
     /// Whether anything can be sent to the output now.
-    fn is_ready(&mut self) -> bool {
+    fn is_ready(&mut self, deadline: Instant) -> bool {
         let Consignment { unencodable, prepare, spool, .. } = self.consignment;
         if let Some(reason) = unencodable {
             self.note(reason);
             return false;
         }
-        if let Some(Err(reason)) = prepare.as_ref().map(|prepare| prepare()) {
+        if let Some(Err(reason)) = prepare.as_ref().map(|prepare| prepare(deadline)) {
             self.note(&reason);
             return false;
         }

@@ -307,7 +307,7 @@ fn fenced(task: &Task, context: &Context) -> Ending {
     let began = Instant::now();
     let collect = || {
         if let Some(prepare) = &task.prepare {
-            prepare().map_err(Ending::Failed)?;
+            prepare(context.deadline).map_err(Ending::Failed)?;
         }
         task.collector.collect(context, &task.sink).map_err(|error| match error {
             Error::Absent { what } => Ending::Absent(what),

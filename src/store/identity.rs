@@ -33,6 +33,23 @@ impl Store {
         }
     }
 
+    /// Keeps this id, unless the agent has one.
+    ///
+    /// # Errors
+    /// As [`Store::agent_id`].
+    pub fn adopt_agent_id(&self, program: &str, id: &str) -> Result<(), Error> {
+        if self.known_agent_id(program)?.is_some() {
+            return Ok(());
+        }
+        let path = self.root.join("agent_id").join(format!("{program}.agent_id"));
+        match durable::create(&path, |file| file.write_all(id.as_bytes())) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(Error::file(&path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The agent's id, if it has been made.
     ///
     /// # Errors
@@ -62,6 +79,16 @@ pub fn fallback_agent_id(program: &str, hostname: &str) -> String {
     let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
     let mut hash = Sha256::new();
     for part in ["collector", machine.trim(), hostname, program] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    hex(&hash.finalize())
+}
+
+/// The id of an agent that is known by a name of its own wherever it runs, and whose folder does not last.
+pub fn derived_agent_id(program: &str, name: &str) -> String {
+    let mut hash = Sha256::new();
+    for part in ["collector", "derived", name, program] {
         hash.update(part.as_bytes());
         hash.update([0]);
     }

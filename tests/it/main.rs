@@ -15,6 +15,7 @@ mod run;
 mod schedule;
 mod server;
 mod service;
+mod shards;
 mod spool;
 mod spool_commands;
 mod tree;

@@ -4,11 +4,12 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use super::super::args::{Common, SpoolSend};
-use super::super::run::{Log, enter, tell_failures, wall_clock_ms};
+use super::super::run::{Log, enter, tell_failures};
 use super::super::{say, signals};
 use super::bodies::{Bodies, Place, no_such_output};
 use super::{Failure, lasting};
 use crate::config::{Config, Environment};
+use crate::host::wall_clock_ms;
 use crate::plan::{Plan, Request};
 use crate::report::{OutputReport, Report, Status, chain};
 use crate::run::Entrance;
@@ -53,7 +54,7 @@ pub(super) fn send(
         }
     }
     let now_ms = wall_clock_ms();
-    let request = Request { now_ms, started: Instant::now(), only: Vec::new(), once: true };
+    let request = Request { once: true, ..Request::for_all(now_ms, Instant::now()) };
     let mut plan = match Plan::new(config, request, &found.state) {
         Ok(plan) => plan,
         Err(errors) => {

@@ -56,7 +56,7 @@ impl Http {
         let mut clash = |key, message: &str| problems.push(Problem::at(&["http", key], message));
         match (&self.client_certificate, &self.client_key) {
             (Some(_), None) => {
-                clash("client_certificate", "`client_certificate` needs `client_key`")
+                clash("client_certificate", "`client_certificate` needs `client_key`");
             }
             (None, Some(_)) => clash("client_key", "`client_key` needs `client_certificate`"),
             _ => {}

@@ -160,9 +160,9 @@ fn a_job_that_fails_because_its_time_is_over_is_late_and_says_why() {
 #[test]
 fn what_cannot_be_prepared_fails_and_what_hangs_in_it_is_late() {
     let mut unprepared = task(Behaviour::Ends, LONG);
-    unprepared.prepare = Some(Arc::new(|| Err("no key".to_owned())));
+    unprepared.prepare = Some(Arc::new(|_| Err("no key".to_owned())));
     let mut hanging = task(Behaviour::Ends, Duration::from_millis(20));
-    hanging.prepare = Some(Arc::new(|| {
+    hanging.prepare = Some(Arc::new(|_| {
         loop {
             thread::park();
         }

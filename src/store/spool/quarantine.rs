@@ -85,10 +85,11 @@ mod tests {
     #[test]
     fn what_is_restored_waits_anew_and_has_no_reason_any_more() -> Tested {
         let folder = tempfile::tempdir()?;
-        let spool = Spool::new(folder.path().join("out"));
+        let caps = Caps { bytes: u64::MAX, age: Duration::from_secs(7 * 86_400) };
+        let spool = Spool::new(folder.path().join("out")).with_caps(caps);
         let encoded = Encoded { datapoints: 3, ..Encoded::default() };
         let (entry, _) = spool.put(1, "run", |to| to.write_all(b"body").map(|()| encoded))?;
-        let long_ago = SystemTime::now() - 2 * Caps::default().age;
+        let long_ago = SystemTime::now() - Duration::from_secs(14 * 86_400);
         fs::File::options().write(true).open(entry.path())?.set_modified(long_ago)?;
         spool.quarantine(&entry, "bad key")?;
         let aside = spool.quarantined().entries;

@@ -1,0 +1,94 @@
+//! What a function stands on: who it is, and a folder.
+//!
+//! Without a daemon directory that lasts (`main.daemon_directory` on EFS, say), what a run keeps lies in `/tmp`. That lasts
+//! as long as one instance of the function, which AWS ends when it likes: bodies that wait there go out with the next
+//! event that meets the same instance, and are lost with it. So they are never spoken of as safe. The agent's id is made
+//! from the function's ARN, and is the same in every instance.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::failure::Failure;
+use crate::config::{Config, Environment};
+use crate::outputs::Surroundings;
+use crate::payload::Agent;
+use crate::plan::Plan;
+use crate::report::Report;
+use crate::store::{Store, derived_agent_id};
+
+/// Where a run keeps what it keeps.
+pub(super) struct Ground {
+    /// A folder that ends with this instance; `None` where the configuration or the environment names another.
+    fleeting: Option<PathBuf>,
+    /// The agent's id.
+    id: String,
+}
+
+impl Ground {
+    /// The ground for a configuration of the function of that ARN.
+    pub(super) fn new(
+        config: &Config,
+        environment: Environment<'_>,
+        arn: &str,
+    ) -> Result<Self, Failure> {
+        let program = collectors::datapoint::trim(&config.agent.program);
+        // An ARN may end in a version or an alias, which are the same function.
+        let function: Vec<&str> = arn.split(':').take(7).collect();
+        let id = derived_agent_id(program, &function.join(":"));
+        let is_named = config.main.daemon_directory.is_some()
+            || environment("STATE_DIRECTORY").is_some_and(|folder| !folder.is_empty());
+        if is_named {
+            return Ok(Self { fleeting: None, id });
+        }
+        let temporary = environment("TMPDIR").filter(|folder| !folder.is_empty());
+        let temporary = temporary.map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+        let folder = temporary.join("collector");
+        let store = Store::open(&folder).map_err(Failure::Storage)?;
+        store.adopt_agent_id(program, &id).map_err(Failure::Storage)?;
+        Ok(Self { fleeting: Some(folder), id })
+    }
+
+    /// The environment of a run that stands here.
+    pub(super) fn variable(&self, name: &str) -> Option<OsString> {
+        match (&self.fleeting, name) {
+            (Some(folder), "STATE_DIRECTORY") => Some(folder.clone().into()),
+            _ => std::env::var_os(name),
+        }
+    }
+
+    /// An output that would keep its data where they end with this instance is no output.
+    pub(super) fn check(&self, plan: &Plan) -> Result<(), Failure> {
+        let Some(folder) = &self.fleeting else { return Ok(()) };
+        let surroundings = Surroundings {
+            agent: Agent {
+                id: self.id.clone(),
+                program: plan.program.clone(),
+                hostname: plan.hostname.clone().unwrap_or_default(),
+            },
+            config_directory: plan.config_directory.clone(),
+            daemon_directory: Some(folder.clone()),
+            now_ms: plan.now_ms,
+        };
+        let ends = |url: &str| Path::new(url).starts_with(folder.parent().unwrap_or(folder));
+        let lost = plan.outputs.iter().find(|one| ends(&one.output.destination(&surroundings).url));
+        let Some(lost) = lost else { return Ok(()) };
+        Err(Failure::Configuration(format!(
+            "the output `{}` would keep its data in `{}`, which ends with this instance of the function; configure another, \
+             or a folder that lasts as `main.daemon_directory`",
+            lost.id,
+            lost.output.destination(&surroundings).url
+        )))
+    }
+
+    /// Says what it means that something waits here.
+    pub(super) fn warn(&self, report: &mut Report) {
+        let waiting: u64 = report.outputs.iter().map(|output| output.waiting).sum();
+        if let Some(folder) = self.fleeting.as_deref().filter(|_| waiting > 0) {
+            report.warnings.push(format!(
+                "{waiting} datapoints wait in `{}`: they go out with an event that meets this instance of the function, and \
+                 are lost when AWS ends it first; `main.daemon_directory` on a file system that lasts keeps them",
+                folder.display()
+            ));
+        }
+    }
+}

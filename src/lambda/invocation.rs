@@ -1,0 +1,140 @@
+//! One invocation: event → configuration → plan → run → answer. It blocks.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::answer::{self, Beginning};
+use super::event::{Asked, clock};
+use super::failure::Failure;
+use super::ground::Ground;
+use crate::config::{Config, Origin};
+use crate::delivery;
+use crate::host::wall_clock_ms;
+use crate::plan::{Plan, Request};
+use crate::report::Report;
+use crate::runner::Stop;
+use crate::state::State;
+
+/// What is left of an invocation when its run ends: for outputs that do not end by themselves, and for the answer.
+///
+/// Measured on two x86 cores from the run's deadline to the answer's arrival: 501 ms with an output that hangs, 1 ms with
+/// none. The second half is for a function with a tenth of a core.
+pub(super) const MARGIN: Duration = delivery::GRACE.saturating_add(Duration::from_millis(250));
+/// A run is not begun for less.
+const SHORTEST_RUN: Duration = Duration::from_millis(100);
+
+/// One event and what came with it.
+pub(super) struct Invocation {
+    pub(super) event: Value,
+    pub(super) started: Instant,
+    /// When Lambda ends it, as far as it says.
+    pub(super) deadline: Option<Instant>,
+    /// The function's name.
+    pub(super) function: String,
+    /// The ARN that was invoked.
+    pub(super) arn: String,
+}
+
+impl Invocation {
+    /// Does what the event asks for.
+    pub(super) fn run(self) -> Result<Box<RawValue>, Failure> {
+        let asked = Asked::of(&self.event)?;
+        let left = self.deadline.map(|end| end.saturating_duration_since(self.started));
+        if let Some(left) = left.filter(|left| *left < MARGIN + SHORTEST_RUN) {
+            return Err(Failure::NoTime(left));
+        }
+        // Programs that an earlier invocation left behind.
+        collectors::end_children(Duration::ZERO);
+        let config = configuration()?;
+        let fails_on_job_failure = config.agent.fail_on_job_failure;
+        let ground = Ground::new(&config, &|name| std::env::var_os(name), self.identity())?;
+        let environment = |name: &str| ground.variable(name);
+        let entrance = match asked.is_dry_run {
+            true => crate::run::look(&config, &environment),
+            false => {
+                crate::run::enter(&config, &environment, Instant::now()).map_err(Failure::Locked)?
+            }
+        };
+        let is_dry_run = asked.is_dry_run;
+        let (plan, warning) = self.plan(config, asked, &entrance.found.state)?;
+        ground.check(&plan)?;
+        let stop = Stop::default();
+        let finish = |mut report: Report| {
+            report.warnings.extend(warning);
+            ground.warn(&mut report);
+            report.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+            report
+        };
+        if is_dry_run {
+            let mut shown = Beginning::default();
+            let (report, written) =
+                crate::run::rehearse(plan, &environment, &stop, &mut |_| {}, &mut shown);
+            written.map_err(|error| Failure::Bug(error.to_string()))?;
+            return rehearsed(&finish(report), shown);
+        }
+        let log_directory = plan.log_directory.as_ref().map(|log| plan.config_directory.join(log));
+        let program = plan.program.clone();
+        let report = crate::run::run(plan, &entrance.found, &environment, &stop, &mut |_| {});
+        let report = finish(report);
+        if let Some(directory) = log_directory
+            && let Err(error) = crate::report::log::append(&directory, &program, &report)
+        {
+            log::warn!("`{}`: {error}", directory.display());
+        }
+        match Failure::of(&report, fails_on_job_failure) {
+            Some(failure) => Err(failure),
+            None => {
+                report.failures().iter().for_each(|failure| log::error!("{failure}"));
+                answer::of(report)
+            }
+        }
+    }
+
+    /// What this run will do, and what is odd about its clock.
+    fn plan(
+        &self,
+        config: Config,
+        asked: Asked,
+        state: &State,
+    ) -> Result<(Plan, Option<String>), Failure> {
+        let interval = config.polling.interval().get();
+        let (now_ms, warning) = clock(asked.time_ms, wall_clock_ms(), interval);
+        let ends_by = self.deadline.map(|end| end.checked_sub(MARGIN).unwrap_or(self.started));
+        let Asked { only, is_once: once, shard, .. } = asked;
+        let request = Request { now_ms, started: self.started, only, once, shard, ends_by };
+        let plan = Plan::new(config, request, state).map_err(|errors| {
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            Failure::Event(errors.join("; "))
+        });
+        let mut plan = plan?;
+        // The machine has a name that says nothing and is another one in each instance.
+        plan.hostname.get_or_insert_with(|| self.function.clone());
+        Ok((plan, warning))
+    }
+
+    /// What the function's identity is made from.
+    fn identity(&self) -> &str {
+        if self.arn.is_empty() { &self.function } else { &self.arn }
+    }
+}
+
+/// What `COLLECTOR_CONFIG` names. What is in AWS is fetched when what is remembered of it has grown old.
+fn configuration() -> Result<Config, Failure> {
+    let origin = Origin::choose(None, &|name| std::env::var_os(name));
+    if origin == Origin::Demonstration {
+        let message = "there is none; the function's variable COLLECTOR_CONFIG names it: a file of the package, \
+             `ssm:/name` or `s3://bucket/key`";
+        return Err(Failure::Configuration(message.to_owned()));
+    }
+    Config::load(&origin).map_err(|mistakes| Failure::Configuration(mistakes.to_string()))
+}
+
+/// The answer to a dry run: the report, and what would have been sent.
+fn rehearsed(report: &Report, shown: Beginning) -> Result<Box<RawValue>, Failure> {
+    let bug = |error: serde_json::Error| Failure::Bug(error.to_string());
+    let mut answer = serde_json::to_value(report).map_err(bug)?;
+    answer["shown"] = shown.into_text().into();
+    to_raw_value(&answer).map_err(bug)
+}

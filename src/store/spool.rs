@@ -1,14 +1,17 @@
 //! Bodies that an output has not accepted yet: one immutable file each, no log, no index.
 //!
-//! A file's name is `<timestamp ms>-<run>-<random>-<datapoints>.body`, so that names sort oldest first, no two
-//! runs make the same, and a listing needs no file opened.
+//! A file's name is `<timestamp ms>-<run>-<random>-<datapoints>.<checksum>.body`, so that names sort oldest first, no
+//! two runs make the same, a listing needs no file opened, and what is damaged is known for it.
 
+mod checksum;
 mod quarantine;
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use checksum::Summing;
 
 use super::{Error, durable};
 use crate::outputs::{Body, Part};
@@ -41,6 +44,8 @@ pub struct Entry {
     /// How many datapoints it has.
     pub datapoints: u64,
     path: PathBuf,
+    /// What its bytes must sum up to; one that a person has put there need not say.
+    checksum: Option<u32>,
 }
 
 impl Entry {
@@ -88,12 +93,18 @@ impl Spool {
     ) -> Result<(Entry, Encoded), Error> {
         let failed = |error| Error::file(&self.folder, error);
         let random = durable::random_suffix().map_err(failed)?;
-        let (path, encoded) = durable::create_named(&self.folder, encode, |encoded| {
+        let fill = |to: &mut dyn io::Write| {
+            let mut to = Summing::new(to);
+            let encoded = encode(&mut to)?;
+            Ok((encoded, to.sum()))
+        };
+        let (path, (encoded, sum)) = durable::create_named(&self.folder, fill, |(encoded, sum)| {
             let at = sortable(timestamp_ms);
-            format!("{at}-{run}-{random}-{}.body", encoded.datapoints).into()
+            format!("{at}-{run}-{random}-{}.{sum:08x}.body", encoded.datapoints).into()
         })
         .map_err(failed)?;
-        Ok((Entry { timestamp_ms, datapoints: encoded.datapoints, path }, encoded))
+        let checksum = Some(sum);
+        Ok((Entry { timestamp_ms, datapoints: encoded.datapoints, path, checksum }, encoded))
     }
 
     /// The bodies that wait, as far as they can be listed; a folder that is not there has none. A file of another
@@ -119,9 +130,9 @@ impl Spool {
     /// A body that waits, opened.
     ///
     /// # Errors
-    /// [`Error`] when the file is gone or cannot be read.
+    /// [`Error`] when the file is gone, cannot be read, or is not what was written.
     pub fn body(&self, entry: &Entry) -> Result<Body, Error> {
-        open(&entry.path).map_err(|error| Error::file(&entry.path, error))
+        open(entry).map_err(|error| Error::file(&entry.path, error))
     }
 
     /// Forgets a body that was accepted.
@@ -158,7 +169,8 @@ impl Spool {
     ) -> Result<PathBuf, Error> {
         let name = entry.path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
         let whole = name.rsplit_once('-').map_or(name, |(whole, _)| whole);
-        let name = format!("{whole}.{number}-{}.body", part.datapoints);
+        let sum = crc32fast::hash(&part.bytes);
+        let name = format!("{whole}.{number}-{}.{sum:08x}.body", part.datapoints);
         let place = self.folder.join("quarantine").join(name);
         // The same part, where a run that was killed had begun.
         durable::write(&place.with_extension("reason"), |file| writeln!(file, "{reason}"))
@@ -239,12 +251,16 @@ fn pause_in(text: &str, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
     (!left.is_zero() && left <= LONGEST_PAUSE).then_some(until)
 }
 
-fn open(path: &Path) -> io::Result<Body> {
+fn open(entry: &Entry) -> io::Result<Body> {
     // Opening a pipe would wait for a writer.
-    if !fs::symlink_metadata(path)?.is_file() {
+    if !fs::symlink_metadata(&entry.path)?.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
-    Body::from_file(File::open(path)?)
+    let file = File::open(&entry.path)?;
+    if let Some(expected) = entry.checksum {
+        checksum::check(&file, expected)?;
+    }
+    Body::from_file(file)
 }
 
 /// A timestamp as text that sorts like the number, also before 1970.
@@ -255,11 +271,16 @@ fn sortable(timestamp_ms: i64) -> String {
 fn parse(path: &Path) -> Option<Entry> {
     let name = path.file_name()?.to_str()?.strip_suffix(".body")?;
     let (timestamp, rest) = name.split_once('-')?;
-    let (_, datapoints) = rest.rsplit_once('-')?;
+    let (_, last) = rest.rsplit_once('-')?;
+    let (datapoints, checksum) = match last.split_once('.') {
+        Some((datapoints, sum)) => (datapoints, Some(u32::from_str_radix(sum, 16).ok()?)),
+        None => (last, None),
+    };
     Some(Entry {
         timestamp_ms: (timestamp.parse::<u64>().ok()? ^ (1 << 63)).cast_signed(),
         datapoints: datapoints.parse().ok()?,
         path: path.to_owned(),
+        checksum,
     })
 }
 
@@ -295,6 +316,27 @@ mod tests {
             assert_eq!(text, "body 1000");
         }
         assert_eq!(entries[1].datapoints, 3);
+        Ok(())
+    }
+
+    #[test]
+    fn a_body_cut_at_any_byte_or_with_any_bit_flipped_is_not_sent() -> Tested {
+        let folder = tempfile::tempdir()?;
+        let spool = Spool::new(folder.path().to_owned());
+        let (entry, _) = spool.put(1, "run", |to| to.write_all(b"a body").map(|()| encoded(1)))?;
+        assert_eq!(spool.list().entries, std::slice::from_ref(&entry));
+        for end in 0..6 {
+            fs::write(entry.path(), &b"a body"[..end])?;
+            assert!(spool.body(&entry).is_err(), "cut at {end}");
+            for bit in 0..8 {
+                let mut damaged = b"a body".to_vec();
+                damaged[end] ^= 1 << bit;
+                fs::write(entry.path(), damaged)?;
+                assert!(spool.body(&entry).is_err(), "bit {bit} of byte {end}");
+            }
+        }
+        fs::write(entry.path(), b"a body")?;
+        spool.body(&entry)?;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod commands;
+mod cron;
 mod data;
 mod faults;
 mod golden;
@@ -9,6 +10,7 @@ mod heartbeat;
 mod history;
 mod kill;
 mod lock;
+mod matrix;
 mod pattoo;
 mod prometheus;
 mod run;

@@ -42,6 +42,8 @@ pub(crate) enum Answer {
     HangHalfway,
     /// By closing the connection.
     Close,
+    /// With something that is no answer.
+    Garbage,
     /// With this status and a text of a gigabyte.
     Endless(u16),
 }
@@ -53,9 +55,10 @@ impl Answer {
     }
 }
 
-/// The server. It lives until the test process ends.
+/// The server. It lives until the test process ends, or it is stopped.
 pub(crate) struct Server {
     port: u16,
+    is_stopped: Arc<AtomicBool>,
     requests: Arc<Mutex<Vec<Request>>>,
     sent_all: Arc<AtomicBool>,
 }
@@ -83,14 +86,19 @@ impl Server {
         let sent_all = Arc::new(AtomicBool::new(false));
         let all = Arc::clone(&sent_all);
         let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&is_stopped);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                if stopped.load(Ordering::SeqCst) {
+                    return;
+                }
                 let (kept, answers) = (Arc::clone(&kept), Arc::clone(&answers));
                 let all = Arc::clone(&all);
                 thread::spawn(move || serve(stream, &kept, &answers, &all));
             }
         });
-        Self { port, requests, sent_all }
+        Self { port, is_stopped, requests, sent_all }
     }
 
     /// The port it listens on.
@@ -101,6 +109,17 @@ impl Server {
     /// Whether an [`Answer::Endless`] went out to its end.
     pub(crate) fn sent_all(&self) -> bool {
         self.sent_all.load(Ordering::Relaxed)
+    }
+
+    /// Listens no more, and gives what came.
+    pub(crate) fn stop(self) -> Vec<Request> {
+        self.is_stopped.store(true, Ordering::SeqCst);
+        // Wakes it, so that it sees that.
+        drop(TcpStream::connect(("127.0.0.1", self.port)));
+        while TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.requests()
     }
 
     /// What came so far.
@@ -154,6 +173,11 @@ fn serve(
                     return;
                 }
                 sent_all.store(true, Ordering::Relaxed);
+            }
+            Answer::Garbage => {
+                writer.write_all(b"\x00\xff garbage\r\n\r\n").ok();
+                writer.shutdown(Shutdown::Both).ok();
+                return;
             }
             Answer::Close => {
                 writer.shutdown(Shutdown::Both).ok();

@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 /// A folder with `collector.yaml` and a daemon directory, gone when dropped.
 pub(crate) struct Workspace {
@@ -162,6 +163,19 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
+    /// A run that ended elsewhere, with this status and this on its standard output.
+    pub(crate) fn seen(status: i32, stdout: &str) -> Self {
+        let status = ExitStatus::from_raw(status << 8);
+        let output = Output { status, stdout: stdout.into(), stderr: Vec::new() };
+        Self { output, shown: "run".to_owned() }
+    }
+
+    /// The exit status; that of a signal is its negative number.
+    pub(crate) fn status(&self) -> i32 {
+        let status = self.output.status;
+        status.code().unwrap_or_else(|| -status.signal().unwrap_or_default())
+    }
+
     /// Asserts the exit status.
     #[track_caller]
     pub(crate) fn exit(self, expected: i32) -> Self {

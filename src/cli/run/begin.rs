@@ -1,0 +1,153 @@
+//! Everything before a run can begin: what was asked for, the lock, the delay, the plan.
+
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use collectors::period::Period;
+
+use super::super::args::{Common, Run};
+use super::super::{load, say, signals};
+use crate::config::{Config, Environment, Origin};
+use crate::heartbeat::Heartbeat;
+use crate::host::wall_clock_ms;
+use crate::plan::{self, Plan, Request};
+use crate::report::{Status, table};
+use crate::run::Entrance;
+use crate::runner::Stop;
+use crate::schedule::Turn;
+use crate::shard::Shard;
+use crate::state::State;
+use crate::store::lock::NotLocked;
+
+/// The longest that a run waits for another.
+const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
+
+/// A run that can begin.
+pub(super) struct Begun {
+    pub(super) plan: Plan,
+    /// The lock, and what the last run left.
+    pub(super) entrance: Entrance,
+    pub(super) stop: Stop,
+    /// Who is told that the run begins, where somebody is.
+    pub(super) heartbeat: Option<Heartbeat>,
+}
+
+/// Prepares a run.
+///
+/// # Errors
+/// The exit status where there is no run, for which everything has been said.
+pub(super) fn begin(
+    options: &Run,
+    common: &Common,
+    environment: Environment<'_>,
+) -> Result<Begun, Status> {
+    let started = Instant::now();
+    let shard = options.shard.as_deref().map(|text| Shard::of_pod(text, environment));
+    let shard = shard.transpose().map_err(|error| {
+        say(format_args!("error: {error}"));
+        Status::Usage
+    })?;
+    let config = load(common, environment).ok_or(Status::Usage)?;
+    log::debug!("configuration read in {}", table::short(started.elapsed()));
+    let entrance = if options.dry_run {
+        crate::run::look(&config, environment)
+    } else {
+        crate::run::enter(&config, environment, until(options.wait)).map_err(|held| {
+            let found = crate::run::look(&config, environment).found;
+            turned_away(options, &config, shard, &found.state, &held)
+        })?
+    };
+    let stop = Stop::default();
+    if let Err(error) = signals::stop_in_order(&stop) {
+        say(format_args!("warning: a signal will end the run at once: {error}"));
+    }
+    let is_by_the_clock = !options.once && !options.dry_run && options.at.is_none();
+    if is_by_the_clock && is_anything_due(options, &config, shard, &entrance.found.state) {
+        stop.sleep(crate::run::splay(&config, environment));
+    }
+    // The run's time and clock begin when it can.
+    let has_waited = options.wait.is_some() || is_by_the_clock;
+    let started = if has_waited { Instant::now() } else { started };
+    let now_ms = options.at.unwrap_or_else(wall_clock_ms);
+    let only = options.only.clone();
+    let request = Request { only, shard, once: options.once, ..Request::for_all(now_ms, started) };
+    // A part of the jobs tells nothing about the others.
+    let is_told = !options.dry_run && options.only.is_empty() && shard.is_none();
+    let heartbeat = config.heartbeat.clone().filter(|_| is_told);
+    let mut plan = Plan::new(config, request, &entrance.found.state).map_err(|errors| {
+        errors.iter().for_each(|error| say(format_args!("error: {error}")));
+        Status::Usage
+    })?;
+    if plan.jobs.is_empty()
+        && let Some(next_ms) = plan.next_ms
+    {
+        if io::stderr().is_terminal() && !common.quiet {
+            let next = table::moment(next_ms);
+            say(format_args!("nothing is due before {next}; `--once` runs every job now"));
+        }
+        return Err(Status::Success);
+    }
+    if options.report.is_some() {
+        let is_demonstration =
+            Origin::choose(common.config.as_deref(), environment) == Origin::Demonstration;
+        leave_standard_output(&mut plan, is_demonstration)?;
+    }
+    let heartbeat =
+        heartbeat.map(|section| Heartbeat::start(&section, &plan.config_directory, environment));
+    Ok(Begun { plan, entrance, stop, heartbeat })
+}
+
+/// Standard output holds the report, and nothing else.
+fn leave_standard_output(plan: &mut Plan, is_demonstration: bool) -> Result<(), Status> {
+    let printing = plan.outputs.iter().find(|output| output.kind == "stdout");
+    if let Some(output) = printing.filter(|_| !is_demonstration) {
+        say(format_args!(
+            "error: `--report` and the output `{}` both want standard output",
+            output.id
+        ));
+        return Err(Status::Usage);
+    }
+    plan.outputs.retain(|output| output.kind != "stdout");
+    Ok(())
+}
+
+/// Another run has the lock: that matters where there was something to do.
+fn turned_away(
+    options: &Run,
+    config: &Config,
+    shard: Option<Shard>,
+    state: &State,
+    held: &NotLocked,
+) -> Status {
+    if !options.once && !is_anything_due(options, config, shard, state) {
+        return Status::Success;
+    }
+    say(format_args!("error: {held}"));
+    Status::Locked
+}
+
+fn is_anything_due(options: &Run, config: &Config, shard: Option<Shard>, state: &State) -> bool {
+    let now_ms = options.at.unwrap_or_else(wall_clock_ms);
+    let is_asked_for = |id: &str| options.only.is_empty() || options.only.iter().any(|o| o == id);
+    let jobs = plan::schedule(config, state, now_ms).into_iter();
+    jobs.zip(plan::in_shard(config, shard))
+        .filter(|(job, is_in_shard)| *is_in_shard && is_asked_for(job.id))
+        .any(|(job, _)| matches!(job.turn, Turn::Due { .. }))
+}
+
+/// Takes the daemon directory's lock, if there can be one, and what the last run left. That another run has it is told.
+pub(in crate::cli) fn enter(
+    config: &Config,
+    environment: Environment<'_>,
+    wait: Option<Period>,
+) -> Result<Entrance, Status> {
+    crate::run::enter(config, environment, until(wait)).map_err(|held| {
+        say(format_args!("error: {held}"));
+        Status::Locked
+    })
+}
+
+/// Until when another run is waited for.
+fn until(wait: Option<Period>) -> Instant {
+    Instant::now() + wait.map(Period::get).unwrap_or_default().min(LONGEST_WAIT)
+}

@@ -186,7 +186,8 @@ impl JobReport {
             parts.push(format!("{}: {note}", self.result.as_str()));
         }
         if self.refused > 0 {
-            parts.push(format!("{} datapoints refused: {}", self.refused, self.reasons()));
+            let refused = table::count(self.refused, "datapoint");
+            parts.push(format!("{refused} refused: {}", self.reasons()));
         }
         (!parts.is_empty()).then(|| format!("job `{}` {}", self.job, parts.join("; ")))
     }
@@ -223,10 +224,13 @@ impl OutputReport {
         let mut lines = Vec::new();
         let mut say = |count: u64, what: String| {
             if count > 0 {
-                lines.push(format!("output `{}`: {count} datapoints {what}", self.output));
+                let count = table::count(count, "datapoint");
+                lines.push(format!("output `{}`: {count} {what}", self.output));
             }
         };
-        say(self.waiting, format!("wait in {} bodies{note}", self.waiting_bodies));
+        let wait = if self.waiting == 1 { "waits" } else { "wait" };
+        let bodies = if self.waiting_bodies == 1 { "body" } else { "bodies" };
+        say(self.waiting, format!("{wait} in {} {bodies}{note}", self.waiting_bodies));
         say(self.quarantined, format!("set aside{note}"));
         say(self.lost, format!("lost{note}"));
         say(self.refused, format!("refused: {}", self.refusals.join("; ")));

@@ -29,10 +29,10 @@ pub(super) fn check(
     let files: Vec<_> = config.files.iter().map(|path| path.display().to_string()).collect();
     writeln!(
         stdout,
-        "{}: no mistakes; {} jobs, {} outputs",
+        "{}: no mistakes; {}, {}",
         files.join(", "),
-        config.jobs.len(),
-        config.outputs.len()
+        table::count(config.jobs.len() as u64, "job"),
+        table::count(config.outputs.len() as u64, "output")
     )?;
     if !options.connect {
         return Ok(Status::Success);

@@ -1,18 +1,21 @@
-//! The one way in which a file that lasts is written: under a temporary name, flushed, put in place, and the
-//! folder flushed too. A reader sees the old file or the new one, never half of one, whenever the machine stops.
+//! The one way in which a file that lasts is written: without a name or under a temporary one, flushed, put in place, and
+//! the folder flushed too. A reader sees the old file or the new one, never half of one, whenever the machine stops.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, openat, renameat_with};
 use rustix::io::Errno;
 
 /// The ending of names that are not yet in place; an old one is of a run that was killed.
 const TEMPORARY: &str = "tmp";
+/// Where the kernel shows this process's open files by their numbers.
+const OPEN_FILES: &str = "/proc/self/fd";
 /// After how long a temporary file is nobody's any more.
 const LEFTOVER_AGE: Duration = Duration::from_secs(3_600);
 
@@ -52,7 +55,8 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// Any of the steps; [`io::ErrorKind::AlreadyExists`] when another was first.
 pub fn create<T>(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> io::Result<T> {
-    put(folder_of(path), fill, |_| path.to_owned(), place).map(|(_, done)| done)
+    create_named(folder_of(path), fill, |_| path.file_name().unwrap_or_default().to_owned())
+        .map(|(_, done)| done)
 }
 
 /// The same for a file whose name depends on what was written. Gives back its path and `fill`'s result.
@@ -64,7 +68,24 @@ pub fn create_named<T>(
     fill: impl FnOnce(&mut dyn Write) -> io::Result<T>,
     name: impl FnOnce(&T) -> OsString,
 ) -> io::Result<(PathBuf, T)> {
-    put(folder, fill, |done| folder.join(name(done)), place)
+    make_folder(folder)?;
+    let Some(file) = unnamed(folder) else {
+        return put(folder, fill, |done| folder.join(name(done)), place);
+    };
+    let (file, done) = flushed(file, fill)?;
+    let path = folder.join(name(&done));
+    let open = format!("{OPEN_FILES}/{}", file.as_raw_fd());
+    linkat(CWD, open, CWD, &path, AtFlags::SYMLINK_FOLLOW)?;
+    flush(folder);
+    Ok((path, done))
+}
+
+/// A file that has no name yet, so that nothing is left of it when the run is killed; `None` where the file system has
+/// no such files, or there is no way to name one.
+fn unnamed(folder: &Path) -> Option<File> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = openat(CWD, folder, flags, Mode::RUSR | Mode::WUSR).ok()?;
+    Path::new(OPEN_FILES).is_dir().then(|| file.into())
 }
 
 /// Moves a file, within one file system, where nothing may be there yet. Both folders are flushed.
@@ -131,11 +152,18 @@ fn put<T>(
 
 fn fill_file<T>(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> io::Result<T> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    flushed(file, fill).map(|(_, result)| result)
+}
+
+fn flushed<T>(
+    file: File,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<T>,
+) -> io::Result<(File, T)> {
     let mut writer = BufWriter::with_capacity(64 * 1024, file);
     let result = fill(&mut writer)?;
     let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.sync_data()?;
-    Ok(result)
+    Ok((file, result))
 }
 
 /// Renames without replacing; where the file system cannot, a hard link does the same.

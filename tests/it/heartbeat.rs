@@ -69,7 +69,7 @@ fn data_that_waits_is_a_failure() {
     Workspace::new(&yaml).run(&["run", "--once"]).exit(4);
     let end = &server.requests()[1];
     assert_eq!(parts(&end.line).1, format!("POST /{UUID}/fail"));
-    assert!(end.text().contains("1 datapoints wait"), "{}", end.text());
+    assert!(end.text().contains("1 datapoint waits"), "{}", end.text());
 }
 
 #[test]

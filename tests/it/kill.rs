@@ -14,7 +14,7 @@ use crate::workspace::Workspace;
 
 const START_MS: i64 = 1_700_000_040_000;
 /// What a run does to the disk and the network.
-const SYSTEM_CALLS: [&str; 11] = [
+const SYSTEM_CALLS: [&str; 12] = [
     "openat",
     "mkdir",
     "write",
@@ -23,6 +23,7 @@ const SYSTEM_CALLS: [&str; 11] = [
     "rename",
     "renameat2",
     "unlink",
+    "linkat",
     "ftruncate",
     "sendto",
     "connect",
@@ -191,6 +192,7 @@ fn a_disk_that_fails_at_any_system_call_loses_nothing_in_silence() {
         ("fsync", "EIO"),
         ("rename", "EIO"),
         ("renameat2", "EROFS"),
+        ("linkat", "EROFS"),
         ("unlink", "EROFS"),
     ] {
         let most = {

@@ -155,7 +155,7 @@ fn a_sample_that_prometheus_refuses_is_named_and_the_others_are_in() {
     workspace
         .run(&["run", "--once"])
         .exit(5)
-        .says("1 datapoints set aside")
+        .says("1 datapoint set aside")
         .says("400: out of order sample")
         .says("(`bad{instance=\"web1\",job=\"values\"}`)");
     let found = samples(&service, now_ms);

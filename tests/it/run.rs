@@ -141,7 +141,7 @@ jobs:
   - {id: b, target: t, random: {seed: 2}}
 ";
     let workspace = Workspace::new(yaml);
-    workspace.run(&["run", "--once"]).exit(5).says("1 datapoints left out");
+    workspace.run(&["run", "--once"]).exit(5).says("1 datapoint left out");
     let same = Workspace::new(&yaml.replace("seed: 2", "seed: 1"));
     let report = same.run(&["run", "--once", "--report", "json"]).exit(0);
     report.prints("\"duplicates\": 1").prints("\"accepted\": 1");

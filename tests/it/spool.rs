@@ -60,7 +60,7 @@ fn a_body_that_cannot_even_be_moved_stops_none_behind_it() {
     let name = "09223372036854776808-run-5.body";
     fs::create_dir_all(workspace.path(SPOOL).join(name)).expect("a folder in a body's place");
     workspace.write(&format!("{SPOOL}/quarantine"), "a file in the folder's place");
-    workspace.run(&["run", "--once"]).exit(4).says("5 datapoints wait in 1 bodies");
+    workspace.run(&["run", "--once"]).exit(4).says("5 datapoints wait in 1 body");
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -88,7 +88,7 @@ fn what_waited_for_too_long_is_given_up_and_named() {
     let old = fs::File::options().write(true).open(workspace.path(SPOOL).join(&files[0]));
     let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(8 * 86_400);
     old.expect("the body").set_modified(long_ago).expect("a time");
-    let finished = workspace.run(&["run", "--once"]).exit(5).says("1 datapoints lost");
+    let finished = workspace.run(&["run", "--once"]).exit(5).says("1 datapoint lost");
     finished.says(&files[0]).says("it waited for too long");
     assert_eq!(bodies(&workspace), 1);
 }

@@ -110,6 +110,28 @@ fn remote_write(datapoints: &[Plain]) -> Vec<u8> {
     snap::raw::Encoder::new().compress_vec(&content).expect("a body below 4 GiB")
 }
 
+/// The body of `influxdb`.
+fn line_protocol(datapoints: &[Plain]) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for Plain { key, target, disk, value } in datapoints {
+        for text in [
+            key.as_str(),
+            ",bus=scsi,disk=",
+            disk,
+            ",host=collector.example.org,target=",
+            target,
+            " value=",
+            zmij::Buffer::new().format_finite(*value),
+            " ",
+            itoa::Buffer::new().format(NOW_MS),
+            "\n",
+        ] {
+            lines.extend_from_slice(text.as_bytes());
+        }
+    }
+    lines
+}
+
 /// Paired runs, and the median of their ratios: what else the machine does meets both.
 fn compare(name: &str, ours: impl Fn(), other: impl Fn()) {
     const PAIRS: usize = 25;
@@ -130,8 +152,13 @@ fn compare(name: &str, ours: impl Fn(), other: impl Fn()) {
 type Case = (&'static str, serde_json::Value, fn(&[Plain]) -> Vec<u8>);
 
 fn main() {
-    let cases: [Case; 1] =
-        [("prometheus_remote_write", serde_json::json!({"url": "http://localhost"}), remote_write)];
+    let influxdb = serde_json::json!({
+        "url": "http://localhost", "version": 1, "database": {"name": "metrics"}
+    });
+    let cases: [Case; 2] = [
+        ("prometheus_remote_write", serde_json::json!({"url": "http://localhost"}), remote_write),
+        ("influxdb", influxdb, line_protocol),
+    ];
     let datapoints = datapoints();
     let payload = payload(&datapoints);
     let mut criterion = Criterion::default().configure_from_args();

@@ -20,7 +20,9 @@ use crate::payload::{Agent, Encoded, Payload};
 
 mod body;
 mod file;
+mod halves;
 pub mod http;
+mod influxdb;
 pub mod json_lines;
 pub mod pattoo;
 mod prometheus;
@@ -29,6 +31,7 @@ mod protobuf;
 mod repeats;
 pub mod sqlite;
 mod stdout;
+mod template;
 
 pub use body::Body;
 
@@ -187,6 +190,7 @@ pub struct Definition {
 /// Every output, in the order in which they are listed.
 pub static OUTPUTS: &[Definition] = &[
     define::<pattoo::Pattoo>("pattoo", page!("outputs/pattoo.rs")),
+    define::<influxdb::InfluxDb>("influxdb", page!("outputs/influxdb.rs")),
     define::<sqlite::Sqlite>("sqlite", page!("outputs/sqlite.rs")),
     define::<prometheus_remote_write::PrometheusRemoteWrite>(
         "prometheus_remote_write",

@@ -12,12 +12,20 @@ struct Case {
 }
 
 /// Every output over HTTP but `pattoo`, which has tests of its own.
-const CASES: [Case; 1] = [Case {
-    output: "prometheus_remote_write",
-    options: "url: http://127.0.0.1:PORT/api/v1/write",
-    accepted: || Answer::status(204),
-    waits: true,
-}];
+const CASES: [Case; 2] = [
+    Case {
+        output: "prometheus_remote_write",
+        options: "url: http://127.0.0.1:PORT/api/v1/write",
+        accepted: || Answer::status(204),
+        waits: true,
+    },
+    Case {
+        output: "influxdb",
+        options: "url: http://127.0.0.1:PORT, version: 2, bucket: b, token: hunter2",
+        accepted: || Answer::status(204),
+        waits: true,
+    },
+];
 
 impl Case {
     fn workspace(&self, port: u16) -> Workspace {
@@ -60,7 +68,8 @@ fn what_is_not_taken_waits_and_goes_out_later() {
     ];
     for case in &CASES {
         for answer in &answers {
-            let server = Server::answering(vec![answer.clone(), (case.accepted)()]);
+            let server =
+                Server::answering(vec![answer.clone(), (case.accepted)(), (case.accepted)()]);
             let workspace = case.workspace(server.port());
             let first = workspace.run(&["run", "--once"]);
             let told = format!("{} {answer:?}: {}", case.output, first.stderr());

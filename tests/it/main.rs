@@ -8,6 +8,7 @@ mod faults;
 mod golden;
 mod heartbeat;
 mod history;
+mod influxdb;
 mod kill;
 mod lock;
 mod matrix;

@@ -13,14 +13,22 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How a server is started.
 pub(crate) struct Program {
-    /// The package that has it, which is also the name of its program.
+    /// The package that has it.
     pub(crate) package: &'static str,
-    /// Files that it needs, with their content.
+    /// Files that it needs, with their content; `PORT` and `FOLDER` as in its arguments.
     pub(crate) files: &'static [(&'static str, &'static str)],
     /// Its arguments; `PORT` stands for its port and `FOLDER` for its folder.
     pub(crate) arguments: &'static [&'static str],
     /// A path that answers 200 as soon as it is ready.
     pub(crate) ready: &'static str,
+}
+
+/// What a package calls its server.
+fn executable(package: &str) -> &str {
+    match package {
+        "influxdb" => "influxd",
+        package => package,
+    }
 }
 
 /// A server that runs.
@@ -34,23 +42,25 @@ impl Service {
     /// Starts a server and waits until it answers.
     pub(crate) fn start(program: &Program) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        for (name, content) in program.files {
-            fs::write(folder.path().join(name), content).expect("the file");
-        }
         let port = closed_port();
         let place = folder.path().to_str().expect("a plain path").to_owned();
-        let filled =
-            |argument: &&str| argument.replace("PORT", &port.to_string()).replace("FOLDER", &place);
+        let filled = |text: &str| text.replace("PORT", &port.to_string()).replace("FOLDER", &place);
+        for (name, content) in program.files {
+            fs::write(folder.path().join(name), filled(content)).expect("the file");
+        }
         let log = fs::File::create(folder.path().join("log")).expect("the log");
-        let started = Command::new(program.package)
-            .args(program.arguments.iter().map(filled))
+        let started = Command::new(executable(program.package))
+            .args(program.arguments.iter().map(|argument| filled(argument)))
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
             .spawn();
         let child = started.unwrap_or_else(|error| {
-            panic!("cannot start `{0}`: {error}; install Debian's package `{0}`", program.package)
+            panic!(
+                "cannot start the server: {error}; install Debian's package `{}`",
+                program.package
+            )
         });
         let mut service = Self { child, port, folder };
         let begin = Instant::now();

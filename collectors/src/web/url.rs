@@ -77,6 +77,16 @@ impl Url {
             && port(&self.0) == port(&other.0)
     }
 
+    /// The URL of `path` (which begins with a slash) below this one, as API clients append it. It has no query.
+    ///
+    /// # Errors
+    /// [`NotAUrl::Malformed`] when `path` has characters that no URL has.
+    pub fn below(&self, path: &str) -> Result<Self, NotAUrl> {
+        let text = self.0.to_string();
+        let base = text.split('?').next().unwrap_or_default().trim_end_matches('/');
+        Self::parse(&format!("{base}{path}"))
+    }
+
     /// The same with these parameters added to its query.
     ///
     /// # Errors
@@ -300,6 +310,18 @@ mod tests {
         assert!(base.join("javascript:alert(1)").is_err());
         let bare = Url::parse("http://a").expect("a url");
         assert_eq!(bare.join("g").expect("joined").uri().to_string(), "http://a/g");
+    }
+
+    #[test]
+    fn a_path_is_appended_to_whatever_the_url_has() {
+        for (base, expected) in [
+            ("http://h", "http://h/write"),
+            ("http://h:1/", "http://h:1/write"),
+            ("http://h/a/?b=c", "http://h/a/write"),
+        ] {
+            let below = Url::parse(base).and_then(|url| url.below("/write")).expect(base);
+            assert_eq!(below.uri().to_string(), expected);
+        }
     }
 
     #[test]

@@ -64,6 +64,12 @@ impl Answer {
         Self { status, text, is_whole, retry_after, shown }
     }
 
+    /// An answer as a test wants it.
+    #[cfg(test)]
+    pub(in crate::outputs) fn of(status: u16, text: &str) -> Self {
+        Self::new(status, text.as_bytes(), true, None, &Redact::new([]))
+    }
+
     /// What an answer means to most servers: by its status alone.
     pub fn receipt(&self) -> Receipt {
         let (reason, after) = (self.describe(), self.retry_after);

@@ -1,0 +1,154 @@
+//! A payload as line protocol: a line for each datapoint.
+
+use std::io::{self, Write};
+
+use collectors::datapoint::{DataType, Value};
+
+use super::super::template::Template;
+use super::escape;
+use super::names::{Name, Names, NamesOf, TagsOf, Texts};
+use super::places::{Place, Places};
+use crate::payload::{Encoded, JobBatch, Payload};
+
+/// So much is written at once, in bytes.
+const PIECE_BYTES: usize = 64 * 1024;
+/// InfluxDB counts nanoseconds in 64 bits: so many milliseconds before and after 1970.
+const TIME_LIMIT_MS: u64 = i64::MAX as u64 / 1_000_000;
+
+/// How a datapoint becomes a line.
+#[derive(Debug)]
+pub(super) struct Layout<'a> {
+    pub(super) measurement: &'a Template,
+    pub(super) field: &'a Template,
+    pub(super) host: &'a str,
+    pub(super) host_tag: Option<&'a str>,
+    pub(super) target_tag: Option<&'a str>,
+    pub(super) unit_tag: Option<&'a str>,
+    /// Whether info labels are tags too.
+    pub(super) info: bool,
+    /// Whether integers above 2⁶³ − 1 can be written.
+    pub(super) has_unsigned: bool,
+    /// Whether integers are written as floats.
+    pub(super) all_floats: bool,
+}
+
+/// Writes a line for each datapoint. Of two for one place InfluxDB would keep the last without a word, so that only
+/// the first is written, and the others are counted.
+pub(super) fn encode(
+    payload: &Payload,
+    layout: &Layout<'_>,
+    to: &mut dyn Write,
+) -> io::Result<Encoded> {
+    let mut encoded = Encoded::default();
+    let (mut texts, mut names) = (Texts::default(), Names::default());
+    let mut places = Places::new(payload);
+    let mut out = Vec::with_capacity(PIECE_BYTES + 4096);
+    let mut end = LineEnd::default();
+    for (batch_place, JobBatch { job, batch }) in payload.batches.iter().enumerate() {
+        let mut names_of = NamesOf::new(layout, batch);
+        let mut tags_of = TagsOf::new(layout, batch);
+        for (point_place, point) in batch.points().iter().enumerate() {
+            let number = names_of.of(point, &mut texts, &mut names);
+            let tags = tags_of.of(point, &mut texts);
+            let Name { measurement, field } = names.get(number);
+            let (measurement, field) = (texts.get(measurement), texts.get(field));
+            let value = batch.value(point);
+            if let Some(reason) = refusal(layout, measurement, field, &value, point.timestamp_ms) {
+                encoded.refuse(job, batch.text(point.key), reason);
+                continue;
+            }
+            let place = Place { name: number, tags, timestamp_ms: point.timestamp_ms };
+            if let Some(first) = places.first(place, (batch_place, point_place)) {
+                let is_same = first == value;
+                *if is_same { &mut encoded.duplicates } else { &mut encoded.superseded } += 1;
+                continue;
+            }
+            out.extend_from_slice(measurement);
+            out.extend_from_slice(texts.get(tags));
+            out.extend_from_slice(field);
+            write_value(layout, &value, point.data_type, &mut out);
+            out.extend_from_slice(end.of(point.timestamp_ms));
+            encoded.datapoints += 1;
+            if out.len() >= PIECE_BYTES {
+                to.write_all(&out)?;
+                out.clear();
+            }
+        }
+    }
+    to.write_all(&out)?;
+    Ok(encoded)
+}
+
+/// Why there can be no such line.
+fn refusal(
+    layout: &Layout<'_>,
+    measurement: &[u8],
+    field: &[u8],
+    value: &Value<'_>,
+    timestamp_ms: i64,
+) -> Option<&'static str> {
+    match (measurement, field) {
+        ([], _) => return Some("its measurement is empty"),
+        // Such a line is skipped as a comment, and counts as written.
+        ([b'#', ..], _) => {
+            return Some("InfluxDB takes a measurement that begins with `#` for a comment");
+        }
+        (_, b"=") => return Some("its field is empty"),
+        (_, b"time=") => return Some("InfluxDB has no field `time`"),
+        _ => {}
+    }
+    if matches!(value, Value::Uint(_)) && !layout.has_unsigned && !layout.all_floats {
+        return Some("InfluxDB 1 holds no integer above 2^63 - 1; `numbers: float` rounds it");
+    }
+    (timestamp_ms.unsigned_abs() >= TIME_LIMIT_MS)
+        .then_some("its time is beyond the years 1677 to 2262 that InfluxDB can hold")
+}
+
+/// A field has one type for ever, so the data type decides where it can: a float that happens to be whole is none
+/// the less a float.
+fn write_value(layout: &Layout<'_>, value: &Value<'_>, data_type: DataType, out: &mut Vec<u8>) {
+    let as_float = layout.all_floats || data_type == DataType::Float;
+    let suffix: &[u8] = match value {
+        Value::Int(int) => {
+            out.extend_from_slice(itoa::Buffer::new().format(*int).as_bytes());
+            if as_float { b"" } else { b"i" }
+        }
+        Value::Uint(uint) => {
+            out.extend_from_slice(itoa::Buffer::new().format(*uint).as_bytes());
+            if as_float { b"" } else { b"u" }
+        }
+        Value::Float(float) => {
+            out.extend_from_slice(zmij::Buffer::new().format_finite(float.get()).as_bytes());
+            b""
+        }
+        Value::Text(text) => {
+            escape::text(text, out);
+            b""
+        }
+    };
+    out.extend_from_slice(suffix);
+}
+
+/// What stands behind the value: most datapoints have the time of the one before.
+#[derive(Default)]
+struct LineEnd {
+    of: Option<i64>,
+    text: Vec<u8>,
+}
+
+impl LineEnd {
+    fn of(&mut self, timestamp_ms: i64) -> &[u8] {
+        if self.of != Some(timestamp_ms) {
+            self.of = Some(timestamp_ms);
+            self.text.clear();
+            self.text.push(b' ');
+            let mut buffer = itoa::Buffer::new();
+            self.text.extend_from_slice(buffer.format(timestamp_ms).as_bytes());
+            self.text.push(b'\n');
+        }
+        &self.text
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! Names made of what a datapoint has, such as `servers.{target}.{key}`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A text with places in braces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Template(Vec<Piece>);
+
+/// A piece of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// As it stands.
+    Text(String),
+    /// `{key}`: what was measured.
+    Key,
+    /// `{target}`: what was polled.
+    Target,
+    /// `{host}`: the agent's host.
+    Host,
+    /// `{label.NAME}`: that label's value.
+    Label(String),
+    /// `{labels}`: the values of the labels that have no place of their own, by their names.
+    Labels,
+}
+
+/// Why a text is no template.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Flaw {
+    #[error("the name is empty")]
+    Empty,
+    #[error("`{0}` has a brace without its counterpart")]
+    Brace(String),
+    #[error(
+        "`{{{0}}}` is no place, expected `{{key}}`, `{{target}}`, `{{host}}`, `{{labels}}` or \
+         `{{label.NAME}}`"
+    )]
+    Unknown(String),
+}
+
+impl Template {
+    pub(super) fn parse(text: &str) -> Result<Self, Flaw> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (plain, after) = match rest.split_once('{') {
+                Some((plain, after)) => (plain, Some(after)),
+                None => (rest, None),
+            };
+            if plain.contains('}') {
+                return Err(Flaw::Brace(text.to_owned()));
+            }
+            if !plain.is_empty() {
+                pieces.push(Piece::Text(plain.to_owned()));
+            }
+            let Some(after) = after else { break };
+            let (place, after) =
+                after.split_once('}').ok_or_else(|| Flaw::Brace(text.to_owned()))?;
+            pieces.push(match (place, place.strip_prefix("label.")) {
+                ("key", _) => Piece::Key,
+                ("target", _) => Piece::Target,
+                ("host", _) => Piece::Host,
+                ("labels", _) => Piece::Labels,
+                // Labels' names are lower case.
+                (_, Some(name)) if !name.is_empty() => Piece::Label(name.to_lowercase()),
+                _ => return Err(Flaw::Unknown(place.to_owned())),
+            });
+            rest = after;
+        }
+        if pieces.is_empty() { Err(Flaw::Empty) } else { Ok(Self(pieces)) }
+    }
+
+    /// The template of that one piece.
+    pub(super) fn of(piece: Piece) -> Self {
+        Self(vec![piece])
+    }
+
+    /// Its pieces, at least one.
+    pub(super) fn pieces(&self) -> &[Piece] {
+        &self.0
+    }
+
+    /// Whether it has that place.
+    pub(super) fn has(&self, piece: &Piece) -> bool {
+        self.0.contains(piece)
+    }
+
+    /// Whether it is the same for all labels.
+    pub(super) fn is_without_labels(&self) -> bool {
+        !self.0.iter().any(|piece| matches!(piece, Piece::Label(_) | Piece::Labels))
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|piece| match piece {
+            Piece::Text(text) => f.write_str(text),
+            Piece::Key => f.write_str("{key}"),
+            Piece::Target => f.write_str("{target}"),
+            Piece::Host => f.write_str("{host}"),
+            Piece::Label(name) => write!(f, "{{label.{name}}}"),
+            Piece::Labels => f.write_str("{labels}"),
+        })
+    }
+}
+
+impl Serialize for Template {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Template {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'_, str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for Template {
+    fn schema_name() -> Cow<'static, str> {
+        "Template".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A name with places such as `{key}`, `{target}`, `{host}`, `{label.NAME}`, `{labels}`.",
+            "type": "string",
+            "minLength": 1
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_printed_as_it_was_written() {
+        for text in ["{key}", "a.{host}.{target}-{label.room}.{labels}", "plain"] {
+            assert_eq!(Template::parse(text).map(|template| template.to_string()), Ok(text.into()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_template_is_told() {
+        assert_eq!(Template::parse(""), Err(Flaw::Empty));
+        assert_eq!(Template::parse("{key"), Err(Flaw::Brace("{key".into())));
+        assert_eq!(Template::parse("key}"), Err(Flaw::Brace("key}".into())));
+        assert_eq!(Template::parse("{keys}"), Err(Flaw::Unknown("keys".into())));
+        assert_eq!(Template::parse("{label.}"), Err(Flaw::Unknown("label.".into())));
+    }
+}

@@ -12,12 +12,20 @@ struct Case {
 }
 
 /// Every output over HTTP but `pattoo`, which has tests of its own.
-const CASES: [Case; 1] = [Case {
-    output: "prometheus_remote_write",
-    options: "url: http://127.0.0.1:PORT/api/v1/write",
-    accepted: || Answer::status(204),
-    waits: true,
-}];
+const CASES: [Case; 2] = [
+    Case {
+        output: "prometheus_remote_write",
+        options: "url: http://127.0.0.1:PORT/api/v1/write",
+        accepted: || Answer::status(204),
+        waits: true,
+    },
+    Case {
+        output: "pushgateway",
+        options: "url: http://127.0.0.1:PORT",
+        accepted: || Answer::status(200),
+        waits: false,
+    },
+];
 
 impl Case {
     fn workspace(&self, port: u16) -> Workspace {

@@ -28,10 +28,12 @@ pub mod pattoo;
 mod prometheus;
 pub mod prometheus_remote_write;
 mod protobuf;
+mod pushgateway;
 mod repeats;
 pub mod sqlite;
 mod stdout;
 mod template;
+mod textfile;
 
 pub use body::Body;
 
@@ -196,6 +198,8 @@ pub static OUTPUTS: &[Definition] = &[
         "prometheus_remote_write",
         page!("outputs/prometheus_remote_write.rs"),
     ),
+    define::<pushgateway::Pushgateway>("pushgateway", page!("outputs/pushgateway.rs")),
+    define::<textfile::Textfile>("textfile", page!("outputs/textfile.rs")),
     define::<file::File>("file", page!("outputs/file.rs")),
     define::<stdout::Stdout>("stdout", page!("outputs/stdout.rs")),
 ];

@@ -9,14 +9,16 @@
 //! - A label whose name an output needs for itself goes out as `exported_…`, as Prometheus does when it scrapes.
 //! - Text goes out as the label `value` of a metric `…_info` that is always 1, or is refused.
 
+pub(super) mod exposition;
 mod labels;
 mod names;
 mod series;
 
 pub(super) use labels::Labels;
 pub(super) use names::check_prefix;
-pub(super) use series::{Gathered, Rules, Sample, Series};
+pub(super) use series::{Gathered, Kind, Rules, Sample, Series};
 
+use super::http::Answer;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -33,3 +35,8 @@ pub(super) enum Text {
 
 /// Text of more bytes than this is refused: receivers cut labels that are longer, and say nothing.
 pub(super) const TEXT_BYTES_MAX: usize = 1_024;
+
+/// Whether something else than a receiver says that all is well: a login page, or a proxy's greeting.
+pub(super) fn is_page(answer: &Answer) -> bool {
+    (200..300).contains(&answer.status) && answer.text.trim_start().starts_with('<')
+}

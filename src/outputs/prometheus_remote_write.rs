@@ -37,7 +37,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::http::{self, Http, Post};
-use super::prometheus::{Rules, Text, check_prefix};
+use super::prometheus::{Rules, Text, check_prefix, is_page};
 use super::{Body, Destination, Output, Part, Receipt, Surroundings};
 use crate::payload::{Encoded, Payload};
 use crate::report::chain;
@@ -95,6 +95,7 @@ impl Output for PrometheusRemoteWrite {
             job: Some(encode::JOB),
             target: encode::TARGET,
             taken: &[],
+            reserved: &[],
             info: self.info,
             text: self.text,
         };
@@ -144,11 +145,6 @@ impl Output for PrometheusRemoteWrite {
         let prefix = prefix.map(|message| Problem::at(&["prefix"], message));
         prefix.into_iter().chain(self.http.conflicts()).collect()
     }
-}
-
-/// Whether something else than a receiver says that all is well: a login page, or a proxy's greeting.
-fn is_page(answer: &http::Answer) -> bool {
-    (200..300).contains(&answer.status) && answer.text.trim_start().starts_with('<')
 }
 
 #[cfg(test)]

@@ -32,6 +32,25 @@ const VICTORIA_METRICS: Program = Program {
     ready: "/health",
 };
 
+const PUSHGATEWAY: Program = Program {
+    package: "prometheus-pushgateway",
+    files: &[],
+    arguments: &["--web.listen-address=127.0.0.1:PORT"],
+    ready: "/-/ready",
+};
+
+const NODE_EXPORTER: Program = Program {
+    package: "prometheus-node-exporter",
+    files: &[],
+    arguments: &[
+        "--web.listen-address=127.0.0.1:PORT",
+        "--collector.disable-defaults",
+        "--collector.textfile",
+        "--collector.textfile.directory=FOLDER",
+    ],
+    ready: "/metrics",
+};
+
 /// Labels → time in milliseconds → value.
 type Found = BTreeMap<BTreeMap<String, String>, BTreeMap<i64, f64>>;
 
@@ -210,4 +229,101 @@ fn a_web_page_is_no_receivers_answer() {
     let workspace = remote_write(&format!("http://127.0.0.1:{}/", server.port()));
     workspace.write("values.jsonl", "{\"key\": \"a\", \"value\": 1}\n");
     workspace.run(&["run", "--once"]).exit(4).says("answered with a web page: it takes no writes");
+}
+
+/// Datapoints with everything that the text format must get right.
+const VALUES: &str = r#"{"key": "backup.bytes", "value": 123456789012345, "data_type": "counter64", "labels": {"disk name": "sda \"\\ ü\nx"}}
+{"key": "temperature", "value": 20.125, "timestamp": 1000}
+{"key": "temperature", "value": -0.1, "timestamp": 2000}
+{"key": "os", "value": "Debian 12", "data_type": "string", "labels": {"job": "own", "instance": "i"}}
+"#;
+
+/// A workspace that sends [`VALUES`] to one output.
+fn values_to(output: &str) -> Workspace {
+    let workspace = Workspace::new(&format!(
+        "agent: {{run_metrics: false, hostname: h, timeout: 60s, delivery_reserve: 30s}}
+outputs:
+  - {output}
+jobs:
+  - id: values
+    target: web1
+    file: {{path: values.jsonl, format: jsonl}}
+"
+    ));
+    workspace.write("values.jsonl", VALUES);
+    workspace
+}
+
+#[test]
+fn what_is_pushed_is_what_the_pushgateway_shows() {
+    let service = Service::start(&PUSHGATEWAY);
+    let output = format!("pushgateway: {{url: '{}', job: nightly backup}}", service.url(""));
+    let workspace = values_to(&output);
+    workspace.run(&["check", "--connect"]).exit(0).prints("is ready");
+    // Of the two temperatures one can be shown: what is left out makes the run no success.
+    workspace.run(&["run", "--once"]).exit(5).says("1 datapoints left out");
+    let shown = service.get("/metrics");
+    for line in [
+        "# TYPE backup_bytes counter",
+        r#"backup_bytes{disk_name="sda \"\\ ü\nx",instance="h",job="nightly backup",target="web1"} 1.23456789012345e+14"#,
+        r#"temperature{instance="h",job="nightly backup",target="web1"} -0.1"#,
+        r#"os_info{exported_instance="i",exported_job="own",instance="h",job="nightly backup",target="web1",value="Debian 12"} 1"#,
+    ] {
+        assert!(shown.lines().any(|known| known == line), "no {line} in\n{shown}");
+    }
+    // The group is replaced: what is not collected any more is gone.
+    workspace.write("values.jsonl", "{\"key\": \"only\", \"value\": 1}\n");
+    workspace.run(&["run", "--once"]).exit(0).silent();
+    let shown = service.get("/metrics");
+    assert!(shown.contains("\nonly{") && !shown.contains("\nbackup_bytes{"), "{shown}");
+}
+
+#[test]
+fn a_push_that_is_refused_is_lost_with_the_gateways_words() {
+    let service = Service::start(&PUSHGATEWAY);
+    let workspace = values_to(&format!("pushgateway: {{url: '{}'}}", service.url("")));
+    let line =
+        |key: &str| format!("{{\"key\": \"{key}\", \"value\": 1, \"data_type\": \"counter\"}}\n");
+    // The Pushgateway has a gauge of that name.
+    workspace.write("values.jsonl", line("go_goroutines"));
+    workspace.run(&["run", "--once"]).exit(5).says("400: pushed metrics are invalid");
+    // And of this one it would show its own, with a status of 200.
+    workspace.write("values.jsonl", line("push_time_seconds"));
+    workspace.run(&["run", "--once"]).exit(5).says("a metric `push_time_seconds` of its own");
+}
+
+#[test]
+fn what_is_written_is_what_node_exporter_shows() {
+    let service = Service::start(&NODE_EXPORTER);
+    let path = service.folder().join("c.prom");
+    let workspace = values_to(&format!("textfile: {{path: {}, prefix: c_}}", path.display()));
+    workspace.run(&["check", "--connect"]).exit(0).prints("can be written");
+    workspace
+        .run(&["run", "--once", "--at", "1700000000000"])
+        .exit(5)
+        .says("1 datapoints left out");
+    let shown = service.get("/metrics");
+    for line in [
+        "# TYPE c_backup_bytes counter",
+        r#"c_backup_bytes{disk_name="sda \"\\ ü\nx",target="web1"} 1.23456789012345e+14"#,
+        r#"c_temperature{target="web1"} -0.1"#,
+        r#"c_os_info{exported_instance="i",exported_job="own",target="web1",value="Debian 12"} 1"#,
+        "collector_textfile_timestamp_seconds 1.7e+09",
+        "node_textfile_scrape_error 0",
+    ] {
+        assert!(shown.lines().any(|known| known == line), "no {line} in\n{shown}");
+    }
+    workspace.write("values.jsonl", "{\"key\": \"only\", \"value\": 1}\n");
+    workspace.run(&["run", "--once"]).exit(0).silent();
+    let shown = service.get("/metrics");
+    assert!(shown.contains("\nc_only{") && !shown.contains("\nc_backup_bytes{"), "{shown}");
+}
+
+#[test]
+fn a_textfile_whose_folder_is_missing_is_told() {
+    let workspace = values_to("textfile: {path: missing/c.prom}");
+    workspace.run(&["check", "--connect"]).exit(3).prints("there is no such folder");
+    workspace.run(&["run", "--once"]).exit(5).says("missing/c.prom");
+    let workspace = values_to("textfile: {path: c.txt}");
+    workspace.run(&["check"]).exit(2).says("does not end in `.prom`");
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use collectors::datapoint::{LabelKind, Value};
+use collectors::datapoint::{DataType, LabelKind, Value};
 use hashbrown::DefaultHashBuilder;
 use indexmap::IndexSet;
 
@@ -23,10 +23,23 @@ pub(in crate::outputs) struct Rules<'a> {
     pub(in crate::outputs) target: &'a str,
     /// More names of labels that a datapoint's own must not have.
     pub(in crate::outputs) taken: &'a [&'a str],
+    /// Metrics that the receiver would put its own in place of: they are refused.
+    pub(in crate::outputs) reserved: &'a [&'a str],
     /// Whether info goes out as labels too.
     pub(in crate::outputs) info: bool,
     /// What becomes of text.
     pub(in crate::outputs) text: Text,
+}
+
+/// What the samples of a metric are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::outputs) enum Kind {
+    /// They only grow.
+    Counter,
+    /// They go up and down.
+    Gauge,
+    /// Some are this and some are that.
+    Mixed,
 }
 
 /// A series: numbers into [`Gathered`].
@@ -57,6 +70,7 @@ pub(in crate::outputs) struct Sample {
 #[derive(Debug, Default)]
 pub(in crate::outputs) struct Gathered<'a> {
     metrics: Numbered<String>,
+    kinds: Vec<Kind>,
     jobs: Numbered<&'a str>,
     targets: Numbered<&'a str>,
     labels: Numbered<Labels>,
@@ -130,6 +144,14 @@ impl<'a> Gathered<'a> {
                 self.metric(if is_info { name } else { format!("{name}_info") })
             }
         };
+        self.note_kind(metric, point.data_type);
+        if !rules.reserved.is_empty()
+            && let Some(name) = self.metrics.get_index(metric as usize)
+            && rules.reserved.contains(&name.as_str())
+        {
+            let reason = format!("the receiver has a metric `{name}` of its own");
+            return encoded.refuse(view.job, view.key(), reason);
+        }
         let target = known
             .targets
             .get(point.target.index(), || number(self.targets.insert_full(view.target()).0));
@@ -152,6 +174,42 @@ impl<'a> Gathered<'a> {
         number(self.metrics.insert_full(name).0)
     }
 
+    fn note_kind(&mut self, metric: u32, data_type: DataType) {
+        let kind = if data_type.is_counter() { Kind::Counter } else { Kind::Gauge };
+        match self.kinds.get_mut(metric as usize) {
+            None => self.kinds.push(kind),
+            Some(known) if *known != kind => *known = Kind::Mixed,
+            Some(_) => {}
+        }
+    }
+
+    /// Leaves each series its latest sample, for a form that has no times.
+    pub(in crate::outputs) fn keep_latest(&mut self, encoded: &mut Encoded) {
+        // `dedup_by` keeps the first of a row.
+        self.samples.reverse();
+        self.samples.dedup_by(|earlier, latest| {
+            let is_same = earlier.series == latest.series;
+            if is_same {
+                leave_out(earlier, latest, encoded);
+            }
+            is_same
+        });
+        self.samples.reverse();
+    }
+
+    /// Adds a metric without labels, unless a datapoint has become just that.
+    pub(in crate::outputs) fn add(&mut self, name: &str, at_ms: i64, value: f64) {
+        let metric = self.metric(name.to_owned());
+        let (job, target) = (self.jobs.insert_full("").0, self.targets.insert_full("").0);
+        let labels = self.labels.insert_full(Labels::default()).0;
+        let [job, target, labels] = [job, target, labels].map(number);
+        let (series, is_new) = self.series.insert_full(Series { metric, job, target, labels });
+        if is_new {
+            self.note_kind(metric, DataType::Float);
+            self.samples.push(Sample { series: number(series), at_ms, value });
+        }
+    }
+
     /// The samples, in the order of series and time.
     pub(in crate::outputs) fn samples(&self) -> &[Sample] {
         &self.samples
@@ -165,6 +223,11 @@ impl<'a> Gathered<'a> {
     /// The metrics' names by number.
     pub(in crate::outputs) fn metrics(&self) -> impl ExactSizeIterator<Item = &str> {
         self.metrics.iter().map(String::as_str)
+    }
+
+    /// What the samples of a metric are.
+    pub(in crate::outputs) fn kind(&self, metric: u32) -> Kind {
+        self.kinds[metric as usize]
     }
 
     /// The jobs by number.

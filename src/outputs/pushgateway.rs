@@ -1,0 +1,158 @@
+//! A Prometheus Pushgateway, from which Prometheus scrapes what was pushed last.
+//!
+//! Each run replaces its group (PUT): the labels `job` (`collector` unless `job` says otherwise) and `instance` (this
+//! host's name unless `instance` says otherwise). Two configurations on one host need different ones, or each removes
+//! what the other has pushed. Prometheus should scrape the Pushgateway with `honor_labels: true`.
+//!
+//! Each datapoint is a value of the metric that its key names (`prefix` goes before it), with the labels `target` and
+//! its own; counters are of the type `counter`, all else is a `gauge`. A Pushgateway has no times: of a series that has
+//! several, the latest is pushed and the others are counted. It adds `push_time_seconds`, so that an alert can tell
+//! when there are no new ones; a datapoint of that name is refused. Names, labels and text are made legal as in `prometheus_remote_write`; a datapoint's own
+//! label `job` or `instance` is called `exported_job` or `exported_instance`.
+//!
+//! Old values in the place of new ones would be wrong, so nothing waits: what it does not take is lost, and counted. A
+//! body that it refuses is refused as a whole.
+//!
+//! ```yaml
+//! outputs:
+//!   - pushgateway:
+//!       url: http://pushgateway.example.org:9091
+//!       job: backups
+//! ```
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use collectors::decode::Problem;
+use collectors::secret::Secret;
+use collectors::web::Url;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::http::{self, Http, Method, Post};
+use super::prometheus::exposition::{self, TARGET};
+use super::prometheus::{Rules, Text, check_prefix, is_page};
+use super::{Body, Destination, Output, Receipt, Surroundings};
+use crate::payload::{Encoded, Payload};
+use crate::report::chain;
+
+const HEADERS: [(&str, &str); 1] = [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")];
+
+/// What a Pushgateway says itself of each group: it takes a datapoint of that name, and shows its own.
+const RESERVED: [&str; 2] = ["push_time_seconds", "push_failure_time_seconds"];
+
+/// The options of `pushgateway`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Pushgateway {
+    /// Where it listens, such as `http://localhost:9091`.
+    url: Url,
+    /// The group's label `job`.
+    #[serde(default = "default_job")]
+    job: String,
+    /// The group's label `instance`. Default: this host's name.
+    #[serde(default)]
+    instance: Option<String>,
+    /// What every metric's name begins with.
+    #[serde(default)]
+    prefix: String,
+    /// What becomes of text.
+    #[serde(default)]
+    text: Text,
+    /// Whether info goes out as labels too.
+    #[serde(default)]
+    info: bool,
+    /// How the server is reached.
+    #[serde(default)]
+    http: Http,
+}
+
+fn default_job() -> String {
+    "collector".to_owned()
+}
+
+impl Pushgateway {
+    fn path(&self, path: &str) -> String {
+        let base = self.url.uri().to_string();
+        let (base, query) = base.split_once('?').unwrap_or((&base, ""));
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("{}{path}{mark}{query}", base.trim_end_matches('/'))
+    }
+
+    /// Where the group is.
+    fn group(&self, surroundings: &Surroundings) -> String {
+        let escaped = |value| utf8_percent_encode(value, NON_ALPHANUMERIC);
+        let instance = self.instance.as_deref().unwrap_or(&surroundings.agent.hostname);
+        let (job, instance) = (escaped(&self.job), escaped(instance));
+        self.path(&format!("/metrics/job/{job}/instance/{instance}"))
+    }
+}
+
+impl Output for Pushgateway {
+    fn encode(&self, payload: &Payload, to: &mut dyn Write) -> io::Result<Encoded> {
+        let rules = Rules {
+            prefix: &self.prefix,
+            job: None,
+            target: TARGET,
+            taken: &["job", "instance"],
+            reserved: &RESERVED,
+            info: self.info,
+            text: self.text,
+        };
+        exposition::encode(payload, rules, None, to)
+    }
+
+    fn destination(&self, surroundings: &Surroundings) -> Destination {
+        let own = HEADERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let headers = own.into_iter().chain(self.http.shown_headers()).collect();
+        let url = collectors::web::redact_url(&self.group(surroundings));
+        Destination { method: "PUT", url, headers }
+    }
+
+    fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt {
+        let url = self.group(surroundings);
+        let post = Post::new(&self.http, surroundings, &url, body);
+        let post = Post { method: Method::Put, headers: &HEADERS, ..post };
+        match http::post(&post, deadline) {
+            Err(error) => error.receipt(),
+            Ok(answer) if is_page(&answer) => Receipt::Retry {
+                reason: format!("`{}` answered with a web page: it is no Pushgateway", self.url),
+                after: None,
+            },
+            Ok(answer) => answer.receipt(),
+        }
+    }
+
+    fn can_wait(&self) -> bool {
+        false
+    }
+
+    fn check(&self, surroundings: &Surroundings, deadline: Instant) -> Result<String, String> {
+        let url = self.path("/-/ready");
+        let answer = http::get(&url, None, &self.http, surroundings, deadline);
+        let answer = answer.map_err(|error| chain(&error))?;
+        match answer.status {
+            200..300 if !is_page(&answer) => Ok(format!("`{}` is ready", self.url)),
+            _ => Err(format!("`{}` is not ready: {}", self.url, answer.describe())),
+        }
+    }
+
+    fn secrets(&self) -> Vec<&Secret> {
+        self.http.secrets()
+    }
+
+    fn conflicts(&self) -> Vec<Problem> {
+        let group = [("job", Some(&self.job)), ("instance", self.instance.as_ref())];
+        let group = group.into_iter().filter_map(|(name, value)| {
+            let problem = |what: &str| Some(Problem::at(&[name], what));
+            match value?.as_str() {
+                "" => problem("the group's label is empty"),
+                value if value.contains('/') => problem("a group's label cannot hold `/`"),
+                _ => None,
+            }
+        });
+        let prefix = check_prefix(&self.prefix).err();
+        let prefix = prefix.map(|message| Problem::at(&["prefix"], message));
+        group.chain(prefix).chain(self.http.conflicts()).collect()
+    }
+}

@@ -4,12 +4,20 @@ mod check;
 mod commands;
 mod data;
 mod golden;
+#[cfg(feature = "lambda")]
+mod lambda;
+#[cfg(feature = "lambda")]
+mod lambda_api;
 mod lock;
+#[cfg(feature = "lambda")]
+mod moto;
 mod pattoo;
 mod run;
 mod schedule;
 mod server;
 mod shards;
 mod spool;
+#[cfg(feature = "lambda")]
+mod ssm;
 mod tree;
 mod workspace;

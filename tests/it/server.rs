@@ -134,7 +134,7 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<Request>>, answers: &Mutex<VecDeque
     }
 }
 
-fn read_request(reader: &mut impl BufRead) -> Option<Request> {
+pub(crate) fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|&length| length > 0)?;
     let mut headers = Vec::new();

@@ -124,6 +124,12 @@ impl Invocation {
         self
     }
 
+    /// The command itself, for what starts it in its own way.
+    #[cfg(feature = "lambda")]
+    pub(crate) fn into_command(self) -> Command {
+        self.0
+    }
+
     /// Runs it to its end.
     pub(crate) fn finish(mut self) -> Finished {
         let shown = format!("{:?}", self.0.get_args().collect::<Vec<_>>());

@@ -167,7 +167,7 @@ fn the_configuration_itself_comes_from_a_parameter_or_an_object() {
         server.port()
     );
     moto.put_parameter("/config/collector", &yaml);
-    moto.put_object("configurations", "a b/collector.yaml", &yaml);
+    moto.put_object("configurations", "a%20b/collector.yaml", &yaml);
     for origin in ["ssm:/config/collector", "s3://configurations/a b/collector.yaml"] {
         let workspace = Workspace::empty();
         let mut variables = moto.variables();
@@ -188,7 +188,8 @@ fn a_configuration_that_cannot_be_fetched_is_named_with_the_reason() {
         ("s3://emptied", "expected `s3://bucket/key`"),
     ];
     for (origin, expected) in cases {
-        let mut check = Workspace::empty().command(&["check"]).env("COLLECTOR_CONFIG", origin);
+        let workspace = Workspace::empty();
+        let mut check = workspace.command(&["check"]).env("COLLECTOR_CONFIG", origin);
         for (name, value) in moto.variables() {
             check = check.env(name, value);
         }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -46,7 +47,7 @@ pub(crate) struct Function {
     api: Arc<Api>,
     child: Child,
     count: std::cell::Cell<u32>,
-    log: std::path::PathBuf,
+    log: PathBuf,
 }
 
 impl Function {
@@ -58,6 +59,11 @@ impl Function {
 
     /// The same with these variables.
     pub(crate) fn start_with(workspace: &Workspace, variables: &[(&str, &str)]) -> Self {
+        Self::of(Path::new(env!("CARGO_BIN_EXE_collector")), workspace, variables)
+    }
+
+    /// The same with another program.
+    pub(crate) fn of(program: &Path, workspace: &Workspace, variables: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
         let api = Arc::new(Api { state: Mutex::default(), changed: Condvar::new() });
@@ -70,7 +76,7 @@ impl Function {
         });
         std::fs::create_dir_all(workspace.path("tmp")).expect("a folder");
         let log = workspace.path("log");
-        let mut command = workspace.command(&[]).into_command();
+        let mut command = workspace.command_of(program, &[]).into_command();
         command
             .env_remove("STATE_DIRECTORY")
             .env("AWS_LAMBDA_RUNTIME_API", &address)

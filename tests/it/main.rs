@@ -3,6 +3,8 @@
 mod check;
 mod commands;
 mod data;
+#[cfg(feature = "lambda")]
+mod deployment;
 mod golden;
 #[cfg(feature = "lambda")]
 mod lambda;
@@ -12,6 +14,8 @@ mod lock;
 #[cfg(feature = "lambda")]
 mod moto;
 mod pattoo;
+#[cfg(feature = "lambda")]
+mod python;
 mod run;
 mod schedule;
 mod server;

@@ -1,7 +1,6 @@
 //! AWS on loopback: the `moto` server, spoken to by the SDK as if it were AWS.
 
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
@@ -9,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::python::python_program;
 use crate::server::closed_port;
 
 /// One server for all tests: each uses names of its own.
@@ -16,17 +16,6 @@ pub(crate) struct Moto {
     port: u16,
     // It ends when this end of its standard input does, which is with the test process.
     _guard: Child,
-}
-
-/// A program of PyPI, in the virtual environment that `tests/run` makes.
-pub(crate) fn python_program(name: &str) -> PathBuf {
-    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin").join(name);
-    assert!(
-        ours.exists(),
-        "`{}` is missing: `tests/run` installs it from PyPI (moto[server], aws-sam-cli, cfn-lint, kubernetes-validate)",
-        ours.display()
-    );
-    ours
 }
 
 /// The server.

@@ -78,7 +78,12 @@ impl Workspace {
 
     /// The program with these arguments, in a clean environment, with this folder as its home.
     pub(crate) fn command(&self, arguments: &[&str]) -> Invocation {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_collector"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_collector")), arguments)
+    }
+
+    /// The same with another program.
+    pub(crate) fn command_of(&self, program: &Path, arguments: &[&str]) -> Invocation {
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(self.folder.path())

@@ -102,7 +102,7 @@ fn parameter(reference: &Reference) -> Option<Cow<'_, str>> {
         Reference::Ssm(name) => Some(name.into()),
         // Parameter Store passes them on.
         Reference::SecretsManager(name) => {
-            Some(format!("/aws/reference/secretsmanager/{name}").into())
+            Some(format!("{}{name}", crate::aws::parameters::SECRETS_MANAGER).into())
         }
         Reference::Env(_) | Reference::File(_) | Reference::Credential(_) => None,
     }

@@ -88,7 +88,9 @@ impl Account {
     pub(super) fn credentials(&self) -> Result<Credentials, Unavailable> {
         let missing = || Unavailable::NoCredentials("nothing provides any".to_owned());
         let provider = self.config.credentials_provider().ok_or_else(missing)?;
-        let found = self.wait(tokio::time::timeout(OPERATION, provider.provide_credentials()));
+        // The timer needs the runtime already when it is made.
+        let ask = async { tokio::time::timeout(OPERATION, provider.provide_credentials()).await };
+        let found = self.wait(ask);
         match found {
             Ok(found) => found.map_err(|error| Unavailable::NoCredentials(chain(&error))),
             Err(_) => Err(Unavailable::NoCredentials("whoever gives them does not answer".into())),

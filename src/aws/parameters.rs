@@ -19,6 +19,8 @@ use crate::report::table;
 /// Asks for some parameters at once, at most [`BATCH`] and each of another name.
 type Fetch = dyn Fn(&[String]) -> Vec<Result<Secret, Error>> + Send + Sync;
 
+/// Where Parameter Store passes on the secrets of Secrets Manager.
+pub const SECRETS_MANAGER: &str = "/aws/reference/secretsmanager/";
 /// As many as one request may ask for.
 const BATCH: usize = 10;
 

@@ -86,6 +86,7 @@ pub(super) fn clock(
         return (event_ms, None);
     }
     let when = if event_ms < wall_ms { "old" } else { "ahead" };
+    let apart = Duration::from_secs(apart.as_secs());
     let apart = jiff::SignedDuration::try_from(apart).unwrap_or(jiff::SignedDuration::MAX);
     let warning = format!("the event is {apart:#} {when}: the run's clock is the present");
     (wall_ms, Some(warning))

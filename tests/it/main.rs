@@ -4,16 +4,26 @@ mod check;
 mod commands;
 mod cron;
 mod data;
+#[cfg(feature = "lambda")]
+mod deployment;
 mod faults;
 mod golden;
 mod heartbeat;
 mod history;
 mod influxdb;
 mod kill;
+#[cfg(feature = "lambda")]
+mod lambda;
+#[cfg(feature = "lambda")]
+mod lambda_api;
 mod lock;
 mod matrix;
+#[cfg(feature = "lambda")]
+mod moto;
 mod pattoo;
 mod prometheus;
+#[cfg(feature = "lambda")]
+mod python;
 mod run;
 mod schedule;
 mod server;
@@ -21,5 +31,7 @@ mod service;
 mod shards;
 mod spool;
 mod spool_commands;
+#[cfg(feature = "lambda")]
+mod ssm;
 mod tree;
 mod workspace;

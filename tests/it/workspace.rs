@@ -79,7 +79,12 @@ impl Workspace {
 
     /// The program with these arguments, in a clean environment, with this folder as its home.
     pub(crate) fn command(&self, arguments: &[&str]) -> Invocation {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_collector"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_collector")), arguments)
+    }
+
+    /// The same with another program.
+    pub(crate) fn command_of(&self, program: &Path, arguments: &[&str]) -> Invocation {
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(self.folder.path())
@@ -123,6 +128,12 @@ impl Invocation {
     pub(crate) fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.0.env(name, value.into());
         self
+    }
+
+    /// The command itself, for what starts it in its own way.
+    #[cfg(feature = "lambda")]
+    pub(crate) fn into_command(self) -> Command {
+        self.0
     }
 
     /// Runs it to its end.

@@ -2,10 +2,11 @@
 
 use aws_sdk_ssm::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::operation::get_parameters::{GetParametersError, GetParametersOutput};
+use aws_sdk_ssm::types::Parameter;
 use collectors::secret::Secret;
 
 use super::super::account::Account;
-use super::Error;
+use super::{Error, SECRETS_MANAGER};
 use crate::report::{chain, printable};
 
 /// Errors that say nothing about the parameters, by their code or a part of it.
@@ -52,8 +53,14 @@ fn judge(error: &SdkError<GetParametersError>) -> Error {
 fn find(name: &str, answer: &GetParametersOutput, region: &str) -> Result<Secret, Error> {
     let base = base(name);
     let is_it = |given: Option<&str>| given.is_some_and(|given| given == name || given == base);
+    // What is passed on from another service may be given under the name that it has there.
+    let elsewhere = base.strip_prefix(SECRETS_MANAGER);
+    let is_passed_on = |found: &Parameter| {
+        found.source_result().is_some() && elsewhere.is_some() && found.name() == elsewhere
+    };
     let mut parameters = answer.parameters().iter();
-    let found = parameters.find(|found| is_it(found.name()) || is_it(found.arn()));
+    let found =
+        parameters.find(|found| is_it(found.name()) || is_it(found.arn()) || is_passed_on(found));
     match found.and_then(|found| found.value()) {
         Some(value) => Ok(Secret::plain(value)),
         None => Err(Error::Missing { region: region.to_owned() }),

@@ -145,7 +145,7 @@ fn a_line_that_influxdb_refuses_is_named_and_the_others_are_in() {
     workspace
         .run(&["run", "--once"])
         .exit(5)
-        .says("1 datapoints set aside")
+        .says("1 datapoint set aside")
         .says("field type conflict")
         .says("(`bad,host=web1,target=db1 value`)");
     let rows = query(&service, "SHOW MEASUREMENTS");

@@ -241,6 +241,8 @@ jobs: [{id: a, random: {}}]
     workspace.agent_id("collector", &"5".repeat(64));
     workspace.run(&["run", "--once"]).exit(0);
     workspace.run(&["state", "reset", "a"]).exit(0);
+    // What the first run has written there says nothing of the second.
+    workspace.write("daemon/lock", "");
     let running = workspace.start(&["run"]);
     workspace.wait_for_line("daemon/lock");
     // It still waits for its moment: nothing else would make a second one find the lock held.

@@ -24,7 +24,7 @@ use crate::runner::{self, Event, Limits, Stop, Task};
 use crate::state::JobState;
 use crate::store::state::Found;
 use crate::store::{Store, fallback_agent_id};
-use lasting::{Lasting, abandoned, find_lasting};
+use lasting::{Lasting, abandoned, backlogs, find_lasting};
 use outcome::{Circumstances, Taken, take};
 use prepare::{announce, prepare_job, prepare_output};
 
@@ -225,7 +225,14 @@ fn collect(
         states.push(state);
     }
     if plan.run_metrics {
-        let batch = metrics::of_run(&jobs, &hostname, plan.now_ms);
+        let backlogs = store.as_ref().map(|store| backlogs(store, &plan.outputs));
+        let batch = metrics::of_run(
+            &jobs,
+            &backlogs.unwrap_or_default(),
+            plan.started.elapsed(),
+            &hostname,
+            plan.now_ms,
+        );
         batches.push(JobBatch { job: metrics::JOB.into(), batch: Arc::new(batch) });
     }
     let payload = Payload {

@@ -1,4 +1,6 @@
-//! The run's own datapoints: per job how long it took, whether it worked and what it brought.
+//! The run's own datapoints: how long each job took, whether it worked and what it brought; what waits in each spool.
+
+use std::time::Duration;
 
 use collectors::Sink;
 use collectors::batch::Batch;
@@ -9,6 +11,17 @@ use super::JobReport;
 /// The name under which the run's own datapoints stand beside the jobs'.
 pub const JOB: &str = "collector";
 
+/// What waits for an output before this run adds to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backlog {
+    /// The output's id.
+    pub output: String,
+    /// Bodies that wait.
+    pub bodies: u64,
+    /// Datapoints in them.
+    pub datapoints: u64,
+}
+
 /// The datapoints, with `hostname` as their target.
 ///
 /// | key | unit | type | labels |
@@ -17,48 +30,66 @@ pub const JOB: &str = "collector";
 /// | `collector_job_success` | 1 or 0 | int | `job`, `collector` |
 /// | `collector_job_points` | datapoints | int | `job`, `collector` |
 /// | `collector_job_missed_runs` | runs | int | `job`, `collector` |
+/// | `collector_run_collect_seconds` | seconds | float | |
+/// | `collector_run_refused_points` | datapoints | int | |
+/// | `collector_spool_bodies` | bodies | int | `output` |
+/// | `collector_spool_points` | datapoints | int | `output` |
 ///
-/// The last one counts the runs that are missing since the job's last one; a run with `--once` has none.
-pub fn of_run(jobs: &[JobReport], hostname: &str, now_ms: i64) -> Batch {
+/// `collector_job_missed_runs` counts the runs that are missing since the job's last one; a run with `--once` has none.
+/// A spool is told as it was when the run began, of the outputs that have one.
+pub fn of_run(
+    jobs: &[JobReport],
+    backlogs: &[Backlog],
+    collecting: Duration,
+    hostname: &str,
+    now_ms: i64,
+) -> Batch {
     let sink = Sink::new(hostname.to_owned(), Vec::new(), now_ms);
     for job in jobs {
-        // Only a job's id can be refused as a label, and ids are not empty.
+        // Only an id can be refused as a label, and ids are not empty.
         if let Err(flaw) = of_job(job, &sink) {
             log::debug!("run metrics of job `{}`: {flaw}", job.job);
         }
+    }
+    let refused = jobs.iter().map(|job| job.refused).sum();
+    let of_run = seconds("collector_run_collect_seconds", collecting, &[], &sink)
+        .and_then(|()| count("collector_run_refused_points", refused, &[], &sink));
+    let of_spools = backlogs.iter().try_for_each(|backlog| {
+        let labels = [Label::new("output", &backlog.output)?];
+        count("collector_spool_bodies", backlog.bodies, &labels, &sink)?;
+        count("collector_spool_points", backlog.datapoints, &labels, &sink)
+    });
+    if let Err(flaw) = of_run.and(of_spools) {
+        log::debug!("run metrics: {flaw}");
     }
     sink.seal().unwrap_or_default().batch
 }
 
 fn of_job(job: &JobReport, sink: &Sink) -> Result<(), Flaw> {
     let labels = [Label::new("job", &job.job)?, Label::new("collector", &job.collector)?];
-    let points = i64::try_from(job.datapoints).unwrap_or(i64::MAX);
-    let values = [
-        (
-            "collector_job_duration_seconds",
-            Value::float(job.duration.as_secs_f64())?,
-            DataType::Float,
-            Some("seconds"),
-        ),
-        (
-            "collector_job_success",
-            Value::Int(i64::from(job.result.is_success())),
-            DataType::Int,
-            None,
-        ),
-        ("collector_job_points", Value::Int(points), DataType::Int, None),
-    ];
-    let missed = job.missed_runs.map(|runs| {
-        let runs = Value::Int(i64::try_from(runs).unwrap_or(i64::MAX));
-        ("collector_job_missed_runs", runs, DataType::Int, None)
-    });
-    for (key, value, data_type, unit) in values.into_iter().chain(missed) {
-        let datapoint =
-            Datapoint { unit, ..Datapoint::new(key, value, data_type)?.labels(&labels) };
-        // The sink is this module's own and still open.
-        if sink.push(&datapoint).is_err() {
-            break;
-        }
+    seconds("collector_job_duration_seconds", job.duration, &labels, sink)?;
+    count("collector_job_success", job.result.is_success().into(), &labels, sink)?;
+    count("collector_job_points", job.datapoints, &labels, sink)?;
+    match job.missed_runs {
+        Some(runs) => count("collector_job_missed_runs", runs, &labels, sink),
+        None => Ok(()),
     }
+}
+
+fn seconds(key: &str, duration: Duration, labels: &[Label<'_>], sink: &Sink) -> Result<(), Flaw> {
+    let value = Value::float(duration.as_secs_f64())?;
+    let datapoint = Datapoint::new(key, value, DataType::Float)?.labels(labels);
+    push(&Datapoint { unit: Some("seconds"), ..datapoint }, sink);
     Ok(())
+}
+
+fn count(key: &str, count: u64, labels: &[Label<'_>], sink: &Sink) -> Result<(), Flaw> {
+    let value = Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
+    push(&Datapoint::new(key, value, DataType::Int)?.labels(labels), sink);
+    Ok(())
+}
+
+fn push(datapoint: &Datapoint<'_>, sink: &Sink) {
+    // The sink is this module's own and still open.
+    sink.push(datapoint).unwrap_or_default();
 }

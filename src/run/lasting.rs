@@ -9,6 +9,7 @@ use super::Keep;
 use crate::config::{Config, Environment};
 use crate::plan::PlannedOutput;
 use crate::report::chain;
+use crate::report::metrics::Backlog;
 use crate::store::lock::{Lock, NotLocked};
 use crate::store::state::Found;
 use crate::store::{self, Store, fallback_agent_id};
@@ -141,6 +142,21 @@ pub(super) fn find_lasting(
             }
         }
     }
+}
+
+/// What waits for each output whose bodies can wait.
+pub(super) fn backlogs(store: &Store, outputs: &[PlannedOutput]) -> Vec<Backlog> {
+    let outputs = outputs.iter().filter(|output| output.output.can_wait());
+    outputs
+        .map(|output| {
+            let waiting = store.spool(&output.id, output.kind).list().entries;
+            Backlog {
+                output: output.id.clone(),
+                bodies: waiting.len() as u64,
+                datapoints: waiting.iter().map(|entry| entry.datapoints).sum(),
+            }
+        })
+        .collect()
 }
 
 /// A warning for each spool that none of the outputs empties.

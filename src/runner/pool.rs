@@ -75,7 +75,7 @@ pub fn run(tasks: Vec<Task>, limits: Limits, watch: &mut dyn FnMut(Event)) -> Ve
     let shared = Arc::new(Shared {
         tasks,
         next: AtomicUsize::new(0),
-        closed: AtomicBool::new(false),
+        closed: AtomicBool::new(limits.stop.is_asked()),
         deadline: limits.deadline,
         context: limits.context,
     });

@@ -24,6 +24,11 @@ impl Stop {
         }
     }
 
+    /// Whether it was asked.
+    pub(super) fn is_asked(&self) -> bool {
+        self.lock().is_asked
+    }
+
     /// Waits for so long, or until it is asked.
     pub fn sleep(&self, duration: Duration) {
         let (sender, receiver) = channel();

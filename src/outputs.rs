@@ -20,6 +20,7 @@ use crate::payload::{Agent, Encoded, Payload};
 
 mod body;
 mod file;
+mod graphite;
 mod halves;
 pub mod http;
 mod influxdb;
@@ -193,6 +194,7 @@ pub struct Definition {
 pub static OUTPUTS: &[Definition] = &[
     define::<pattoo::Pattoo>("pattoo", page!("outputs/pattoo.rs")),
     define::<influxdb::InfluxDb>("influxdb", page!("outputs/influxdb.rs")),
+    define::<graphite::Graphite>("graphite", page!("outputs/graphite.rs")),
     define::<sqlite::Sqlite>("sqlite", page!("outputs/sqlite.rs")),
     define::<prometheus_remote_write::PrometheusRemoteWrite>(
         "prometheus_remote_write",

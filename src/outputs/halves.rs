@@ -18,11 +18,6 @@ pub(super) fn of_lines(body: &[u8], line_bytes: impl Fn(&[u8]) -> usize) -> Opti
     Some([part(&body[..middle], first), part(&body[middle..], ends.len() - first)])
 }
 
-/// How long a line is that ends at the next line feed.
-pub(super) fn plain_line(text: &[u8]) -> usize {
-    memchr::memchr(b'\n', text).map_or(text.len(), |end| end + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,7 +30,8 @@ mod tests {
             ("a 1\nb 2\n", Some(("a 1\n", 1, "b 2\n", 1))),
             ("a 1\nb 2\nc 3", Some(("a 1\n", 1, "b 2\nc 3", 2))),
         ] {
-            let halves = of_lines(body.as_bytes(), plain_line);
+            let line = |text: &[u8]| text.iter().take_while(|byte| **byte != b'\n').count() + 1;
+            let halves = of_lines(body.as_bytes(), line);
             let halves = halves.as_ref().map(|[a, b]| {
                 let text = |part: &Part| String::from_utf8_lossy(&part.bytes).into_owned();
                 (text(a), a.datapoints, text(b), b.datapoints)

@@ -108,11 +108,11 @@ pub(super) struct InfluxDb {
 }
 
 fn key() -> Template {
-    Template::of(Piece::Key)
+    Template::from([Piece::Key])
 }
 
 fn value() -> Template {
-    Template::of(Piece::Text("value".into()))
+    Template::from([Piece::Text("value".into())])
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the field's type")]

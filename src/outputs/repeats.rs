@@ -3,7 +3,7 @@
 //! A store holds one value for each; so the first is sent, and what is left out is counted.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 
 use collectors::datapoint::LabelKind;
 
@@ -19,9 +19,29 @@ pub(super) struct Repeats {
 impl Repeats {
     /// Whether the datapoint is the first of its series and moment. One that is not is counted in `encoded`.
     pub(super) fn is_first(&mut self, view: View<'_>, encoded: &mut Encoded) -> bool {
-        let [upper, lower] = &self.states;
-        let digest = u128::from(identity(view, upper)) << 64 | u128::from(identity(view, lower));
-        let value = upper.hash_one(view.value().to_string());
+        let digests = self.states.each_ref().map(|state| identity(view, state));
+        self.is_new(digests, view, encoded)
+    }
+
+    /// The same for an output that has its own idea of a series and a moment.
+    pub(super) fn is_first_of(
+        &mut self,
+        place: impl Hash,
+        view: View<'_>,
+        encoded: &mut Encoded,
+    ) -> bool {
+        let digests = self.states.each_ref().map(|state| state.hash_one(&place));
+        self.is_new(digests, view, encoded)
+    }
+
+    fn is_new(
+        &mut self,
+        [upper, lower]: [u64; 2],
+        view: View<'_>,
+        encoded: &mut Encoded,
+    ) -> bool {
+        let digest = u128::from(upper) << 64 | u128::from(lower);
+        let value = self.states[0].hash_one(view.value().to_string());
         match self.seen.insert(digest, value) {
             None => return true,
             Some(first) => {

@@ -74,11 +74,6 @@ impl Template {
         if pieces.is_empty() { Err(Flaw::Empty) } else { Ok(Self(pieces)) }
     }
 
-    /// The template of that one piece.
-    pub(super) fn of(piece: Piece) -> Self {
-        Self(vec![piece])
-    }
-
     /// Its pieces, at least one.
     pub(super) fn pieces(&self) -> &[Piece] {
         &self.0
@@ -92,6 +87,12 @@ impl Template {
     /// Whether it is the same for all labels.
     pub(super) fn is_without_labels(&self) -> bool {
         !self.0.iter().any(|piece| matches!(piece, Piece::Label(_) | Piece::Labels))
+    }
+}
+
+impl<const PIECES: usize> From<[Piece; PIECES]> for Template {
+    fn from(pieces: [Piece; PIECES]) -> Self {
+        Self(pieces.into())
     }
 }
 

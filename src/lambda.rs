@@ -71,6 +71,10 @@ async fn handle(event: LambdaEvent<Value>) -> Result<Box<RawValue>, Failure> {
         function: context.env_config.function_name.clone(),
         arn: context.invoked_function_arn,
     };
+    if let Err(failure) = invocation.check_time() {
+        log::error!("{failure}");
+        return Err(failure);
+    }
     let run = tokio::task::spawn_blocking(move || invocation.run());
     let last = deadline.map(|deadline| deadline.checked_sub(LAST_WORD).unwrap_or(started));
     let ended = match last {

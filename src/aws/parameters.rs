@@ -173,15 +173,24 @@ impl Shared {
                 let error = Error::Failed("the client panicked, which is a bug".to_owned());
                 vec![Err(error); batch.len()]
             });
+            let failed = match fetched.as_slice() {
+                [Err(Error::Failed(why)), ..] => Some(why.clone()),
+                _ => None,
+            };
             let mut state = self.lock();
             for (name, result) in batch.iter().zip(fetched) {
                 state.settle(name, result);
             }
             drop(state);
             self.settled.notify_all();
+            if let Some(why) = failed {
+                // It has been tried more than once: the others would wait for the same answer.
+                return self.give_up(&why);
+            }
         }
     }
 
+    /// What is still wanted cannot be asked for.
     fn give_up(&self, why: &str) {
         let mut state = self.lock();
         state.is_fetching = false;

@@ -1,6 +1,6 @@
 //! One request to Parameter Store, and what its answer says about each parameter.
 
-use aws_sdk_ssm::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::operation::get_parameters::{GetParametersError, GetParametersOutput};
 use aws_sdk_ssm::types::Parameter;
 use collectors::secret::Secret;
@@ -37,7 +37,7 @@ fn ask(account: &Account, names: &[String]) -> Result<GetParametersOutput, Error
 
 fn judge(error: &SdkError<GetParametersError>) -> Error {
     let Some(service) = error.as_service_error() else {
-        return Error::Failed(printable(&DisplayErrorContext(error).to_string()).into_owned());
+        return Error::Failed(printable(&chain(error)).into_owned());
     };
     let code = service.code().unwrap_or("an error without a code");
     let message = service.message().unwrap_or_default();

@@ -91,6 +91,17 @@ fn whoever_waits_does_so_until_its_deadline() {
 }
 
 #[test]
+fn when_the_store_cannot_be_asked_it_is_not_asked_for_the_others() {
+    let (parameters, asked, answer) = by_hand();
+    parameters.want((0..25).map(|i| format!("/p/{i}")), LONG);
+    asked.recv().expect("a request");
+    let failed = Error::Failed("away".to_owned());
+    answer.send(Err(failed.clone())).expect("it waits");
+    assert_eq!(value(&parameters, "/p/24"), Err(failed));
+    assert!(asked.try_recv().is_err());
+}
+
+#[test]
 fn a_client_that_panics_leaves_nobody_waiting() {
     let parameters = Parameters::fetched_by(|_| panic!("on purpose"));
     assert!(matches!(value(&parameters, "/p"), Err(Error::Failed(why)) if why.contains("bug")));

@@ -1,8 +1,9 @@
 //! Bodies that an output has not accepted yet: one immutable file each, no log, no index.
 //!
-//! A file's name is `<timestamp ms>-<run>-<random>-<datapoints>.<checksum>.body`, so that names sort oldest first, no
-//! two runs make the same, a listing needs no file opened, and what is damaged is known for it.
+//! A file's name is `<timestamp ms>-<run>-<random>-<datapoints>.<bytes>.<checksum>.body`, so that names sort oldest
+//! first, no two runs make the same, a listing needs no file opened, and what is damaged is known for it.
 
+mod caps;
 mod checksum;
 mod quarantine;
 
@@ -11,7 +12,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use checksum::Summing;
+use checksum::{Sum, Summing};
+
+pub use caps::Caps;
 
 use super::{Error, durable};
 use crate::outputs::{Body, Part};
@@ -27,15 +30,6 @@ pub struct Spool {
     caps: Caps,
 }
 
-/// How much may wait for one output. What is beyond is given up, the oldest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caps {
-    /// All bodies together, in bytes.
-    pub bytes: u64,
-    /// How long one may wait, by the wall clock.
-    pub age: Duration,
-}
-
 /// A body that waits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
@@ -45,7 +39,7 @@ pub struct Entry {
     pub datapoints: u64,
     path: PathBuf,
     /// What its bytes must sum up to; one that a person has put there need not say.
-    checksum: Option<u32>,
+    sum: Option<Sum>,
 }
 
 impl Entry {
@@ -100,11 +94,11 @@ impl Spool {
         };
         let (path, (encoded, sum)) = durable::create_named(&self.folder, fill, |(encoded, sum)| {
             let at = sortable(timestamp_ms);
-            format!("{at}-{run}-{random}-{}.{sum:08x}.body", encoded.datapoints).into()
+            format!("{at}-{run}-{random}-{}.{sum}.body", encoded.datapoints).into()
         })
         .map_err(failed)?;
-        let checksum = Some(sum);
-        Ok((Entry { timestamp_ms, datapoints: encoded.datapoints, path, checksum }, encoded))
+        let sum = Some(sum);
+        Ok((Entry { timestamp_ms, datapoints: encoded.datapoints, path, sum }, encoded))
     }
 
     /// The bodies that wait, as far as they can be listed; a folder that is not there has none. A file of another
@@ -169,8 +163,8 @@ impl Spool {
     ) -> Result<PathBuf, Error> {
         let name = entry.path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
         let whole = name.rsplit_once('-').map_or(name, |(whole, _)| whole);
-        let sum = crc32fast::hash(&part.bytes);
-        let name = format!("{whole}.{number}-{}.{sum:08x}.body", part.datapoints);
+        let sum = Sum::of(&part.bytes);
+        let name = format!("{whole}.{number}-{}.{sum}.body", part.datapoints);
         let place = self.folder.join("quarantine").join(name);
         // The same part, where a run that was killed had begun.
         durable::write(&place.with_extension("reason"), |file| writeln!(file, "{reason}"))
@@ -193,26 +187,6 @@ impl Spool {
         durable::write(&path, |file| write!(file, "{name} {failures}"))
             .map_err(|error| Error::file(&path, error))?;
         Ok(failures)
-    }
-
-    /// Of these, oldest first, those beyond the caps, and why.
-    pub fn beyond_caps<'a>(&self, entries: &'a [Entry]) -> Vec<(&'a Entry, &'static str)> {
-        let mut bytes = 0_u64;
-        let mut beyond = Vec::new();
-        // From the newest, so that the oldest are those that find no room.
-        for entry in entries.iter().rev() {
-            let Ok(found) = fs::symlink_metadata(&entry.path) else { continue };
-            let age = found.modified().ok().and_then(|made| made.elapsed().ok());
-            if age.is_some_and(|age| age > self.caps.age) {
-                beyond.push((entry, "it waited for too long"));
-            } else if bytes.saturating_add(found.len()) > self.caps.bytes {
-                beyond.push((entry, "too much waits"));
-            } else {
-                bytes += found.len();
-            }
-        }
-        beyond.reverse();
-        beyond
     }
 
     /// Keeps for the next runs that the output wants to be left alone, for an hour at most.
@@ -257,7 +231,7 @@ fn open(entry: &Entry) -> io::Result<Body> {
         return Err(io::Error::other("it is no regular file"));
     }
     let file = File::open(&entry.path)?;
-    if let Some(expected) = entry.checksum {
+    if let Some(expected) = entry.sum {
         checksum::check(&file, expected)?;
     }
     Body::from_file(file)
@@ -272,15 +246,15 @@ fn parse(path: &Path) -> Option<Entry> {
     let name = path.file_name()?.to_str()?.strip_suffix(".body")?;
     let (timestamp, rest) = name.split_once('-')?;
     let (_, last) = rest.rsplit_once('-')?;
-    let (datapoints, checksum) = match last.split_once('.') {
-        Some((datapoints, sum)) => (datapoints, Some(u32::from_str_radix(sum, 16).ok()?)),
+    let (datapoints, sum) = match last.split_once('.') {
+        Some((datapoints, sum)) => (datapoints, Some(Sum::parse(sum)?)),
         None => (last, None),
     };
     Some(Entry {
         timestamp_ms: (timestamp.parse::<u64>().ok()? ^ (1 << 63)).cast_signed(),
         datapoints: datapoints.parse().ok()?,
         path: path.to_owned(),
-        checksum,
+        sum,
     })
 }
 
@@ -367,23 +341,6 @@ mod tests {
         spool.put(1, "run", |_| Ok(encoded(1)))?;
         spool.put(1, "run", |_| Ok(encoded(1)))?;
         assert_eq!(spool.list().entries.len(), 2);
-        Ok(())
-    }
-
-    #[test]
-    fn the_caps_spare_the_newest() -> Tested {
-        let folder = tempfile::tempdir()?;
-        let caps = Caps { bytes: 10, age: Duration::from_secs(60) };
-        let spool = Spool::new(folder.path().to_owned()).with_caps(caps);
-        for at in 0..4 {
-            spool.put(at, "run", |to| to.write_all(b"four").map(|()| encoded(1)))?;
-        }
-        let entries = spool.list().entries;
-        let long_ago = SystemTime::now() - Duration::from_secs(120);
-        File::options().write(true).open(&entries[3].path)?.set_modified(long_ago)?;
-        let beyond = spool.beyond_caps(&entries);
-        let times: Vec<_> = beyond.iter().map(|(entry, _)| entry.timestamp_ms).collect();
-        assert_eq!(times, [0, 3]);
         Ok(())
     }
 

@@ -113,7 +113,8 @@ impl Parameters {
         let shared = Arc::clone(&self.0);
         let started = thread::Builder::new().name("ssm".into()).spawn(move || shared.work());
         if let Err(error) = started {
-            self.0.give_up(&format!("cannot start a thread: {error}"));
+            self.0.lock().give_up(&format!("cannot start a thread: {error}"));
+            self.0.settled.notify_all();
         }
     }
 
@@ -181,24 +182,16 @@ impl Shared {
             for (name, result) in batch.iter().zip(fetched) {
                 state.settle(name, result);
             }
+            if let Some(why) = &failed {
+                // It has been tried more than once: the others would wait for the same answer.
+                state.give_up(why);
+            }
             drop(state);
             self.settled.notify_all();
-            if let Some(why) = failed {
-                // It has been tried more than once: the others would wait for the same answer.
-                return self.give_up(&why);
+            if failed.is_some() {
+                return;
             }
         }
-    }
-
-    /// What is still wanted cannot be asked for.
-    fn give_up(&self, why: &str) {
-        let mut state = self.lock();
-        state.is_fetching = false;
-        while let Some(name) = state.queue.pop_front() {
-            state.settle(&name, Err(Error::Failed(why.to_owned())));
-        }
-        drop(state);
-        self.settled.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -208,6 +201,14 @@ impl Shared {
 }
 
 impl State {
+    /// What is still wanted cannot be asked for.
+    fn give_up(&mut self, why: &str) {
+        self.is_fetching = false;
+        while let Some(name) = self.queue.pop_front() {
+            self.settle(&name, Err(Error::Failed(why.to_owned())));
+        }
+    }
+
     fn settle(&mut self, name: &str, result: Result<Secret, Error>) {
         let Some(known) = self.known.get_mut(name) else { return };
         known.is_asked = false;

@@ -6,6 +6,7 @@ mod check;
 mod configuration;
 mod data;
 mod history;
+mod install;
 mod plan;
 mod progress;
 mod run;
@@ -75,6 +76,7 @@ fn dispatch(arguments: &Arguments, environment: Environment<'_>) -> io::Result<S
         Command::Data(command) => data::data(command, common, environment),
         Command::Spool(command) => spool::spool(command, common, environment),
         Command::History(options) => history::history(options, common, environment),
+        Command::Install(options) => install::install(options, common, environment),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "collector", &mut text);

@@ -12,6 +12,7 @@
 pub mod aws;
 pub mod cli;
 pub mod config;
+pub mod install;
 pub mod secrets;
 
 pub mod schedule;

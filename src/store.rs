@@ -144,6 +144,11 @@ impl Store {
     pub fn at(root: &Path) -> Self {
         Self { root: root.to_owned() }
     }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
 }
 
 #[cfg(test)]

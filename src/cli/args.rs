@@ -67,6 +67,8 @@ pub(super) enum Command {
     Spool(Spool),
     /// Show the last runs, and how long each job took
     History(History),
+    /// Make what starts it by the clock: a crontab, or a systemd service and timer
+    Install(Install),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -288,6 +290,39 @@ pub(super) enum ListFormat {
     Table,
     /// One JSON object a line
     Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Install {
+    /// By what it is to be started
+    pub(super) by: Starter,
+    #[command(flatten)]
+    pub(super) action: InstallAction,
+    /// Where the root of the system is; paths below it are written without it
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub(super) root: PathBuf,
+    /// The program that is started; by default this one
+    #[arg(long, value_name = "PATH")]
+    pub(super) binary: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Starter {
+    /// /etc/cron.d/collector
+    Cron,
+    /// collector.service and collector.timer in /etc/systemd/system
+    Systemd,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct InstallAction {
+    /// Print the files
+    #[arg(long)]
+    pub(super) print: bool,
+    /// Show what is different, and put the files in place
+    #[arg(long)]
+    pub(super) apply: bool,
 }
 
 fn exit_statuses() -> String {

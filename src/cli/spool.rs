@@ -78,6 +78,11 @@ fn lasting(config: &Config, environment: Environment<'_>) -> Result<Store, Failu
     Ok(Store::at(&directory))
 }
 
+/// What lasts, to be changed. What may only be looked at would otherwise seem to be empty.
+fn changeable(config: &Config, environment: Environment<'_>) -> Result<Store, Failure> {
+    Ok(Store::open(lasting(config, environment)?.root())?)
+}
+
 fn show(
     options: &SpoolShow,
     config: &Config,

@@ -10,7 +10,11 @@ mod faults;
 mod golden;
 mod heartbeat;
 mod history;
+<<<<<<< HEAD
 mod influxdb;
+=======
+mod install;
+>>>>>>> 0ec70d2 (install: make a crontab, or a service and timer, for a configuration)
 mod kill;
 #[cfg(feature = "lambda")]
 mod lambda;

@@ -1,6 +1,7 @@
 //! `collector spool`: what waits and what was set aside is shown, sent, or given up.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::server::{Answer, Server, closed_port};
 use crate::workspace::Workspace;
@@ -178,4 +179,15 @@ fn a_spool_that_cannot_be_listed_is_told() {
     let workspace = workspace(closed_port());
     workspace.write("daemon/spool/far.pattoo", "a file in the folder's place");
     workspace.run(&["spool", "list"]).exit(2).says("far.pattoo");
+}
+
+#[test]
+fn a_spool_that_may_not_be_changed_does_not_seem_to_be_empty() {
+    let workspace = workspace(closed_port());
+    workspace.run(&["run", "--once"]).exit(4);
+    let open = fs::Permissions::from_mode(0o777);
+    fs::set_permissions(workspace.path("daemon"), open).expect("the folder");
+    workspace.run(&["spool", "send"]).exit(2).says("every user can write");
+    workspace.run(&["spool", "drop", "--output", "far"]).exit(2).says("every user can write");
+    assert_eq!(rows(&workspace).len(), 1);
 }

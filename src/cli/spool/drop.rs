@@ -6,7 +6,7 @@ use super::super::args::{Common, SpoolDrop};
 use super::super::run::enter;
 use super::super::say;
 use super::bodies::{Bodies, Found, Place};
-use super::{Failure, lasting};
+use super::{Failure, changeable};
 use crate::config::{Config, Environment};
 use crate::report::{Status, chain};
 
@@ -16,11 +16,12 @@ pub(super) fn drop(
     common: &Common,
     environment: Environment<'_>,
 ) -> Result<Status, Failure> {
+    let store = changeable(config, environment)?;
     let _entrance = match enter(config, environment, options.wait) {
         Ok(entrance) => entrance,
         Err(status) => return Ok(status),
     };
-    let bodies = Bodies::find(config, &lasting(config, environment)?)?;
+    let bodies = Bodies::find(config, &store)?;
     for error in &bodies.errors {
         say(format_args!("error: {error}"));
     }

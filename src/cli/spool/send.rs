@@ -7,7 +7,7 @@ use super::super::args::{Common, SpoolSend};
 use super::super::run::{Log, enter, tell_failures};
 use super::super::{say, signals};
 use super::bodies::{Bodies, Place, no_such_output};
-use super::{Failure, lasting};
+use super::{Failure, changeable};
 use crate::config::{Config, Environment};
 use crate::host::wall_clock_ms;
 use crate::plan::{Plan, Request};
@@ -34,6 +34,7 @@ pub(super) fn send(
             }
         }
     }
+    let store = changeable(&config, environment)?;
     let Entrance { lock, found } = match enter(&config, environment, options.wait) {
         Ok(entrance) => entrance,
         Err(status) => return Ok(status),
@@ -43,7 +44,7 @@ pub(super) fn send(
     let receiving: Vec<String> = enabled.map(|output| output.id.clone()).collect();
     let mut unmoved = 0_u64;
     if options.quarantined {
-        let bodies = Bodies::find(&config, &lasting(&config, environment)?)?;
+        let bodies = Bodies::find(&config, &store)?;
         for body in bodies.of(None, Place::Quarantine)? {
             // What nobody sends stays where it is.
             let is_sent = body.is_configured && receiving.contains(&body.output);

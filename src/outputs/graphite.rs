@@ -149,8 +149,7 @@ impl Output for Graphite {
     fn conflicts(&self) -> Vec<Problem> {
         let host = super::pattoo::check_address(&self.host).err();
         let host = host.map(|message| Problem::at(&["host"], message));
-        let port = (self.port == 0)
-            .then(|| Problem::at(&["port"], "no server listens on port 0"));
+        let port = (self.port == 0).then(|| Problem::at(&["port"], "no server listens on port 0"));
         let text = (self.text == Text::Tag && !self.tags)
             .then(|| Problem::at(&["text"], "`text: tag` needs `tags: true`"));
         let name = name_conflicts(self.name.as_ref());

@@ -34,12 +34,7 @@ impl Repeats {
         self.is_new(digests, view, encoded)
     }
 
-    fn is_new(
-        &mut self,
-        [upper, lower]: [u64; 2],
-        view: View<'_>,
-        encoded: &mut Encoded,
-    ) -> bool {
+    fn is_new(&mut self, [upper, lower]: [u64; 2], view: View<'_>, encoded: &mut Encoded) -> bool {
         let digest = u128::from(upper) << 64 | u128::from(lower);
         let value = self.states[0].hash_one(view.value().to_string());
         match self.seen.insert(digest, value) {

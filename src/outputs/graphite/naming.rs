@@ -135,8 +135,33 @@ fn node(text: &str) -> String {
 
 /// A text that may be several nodes.
 fn nodes(text: &str) -> String {
-    clean(text, |c| !matches!(c, '/' | '\\' | '*' | '?' | '{' | '}' | '[' | ']' | '(' | ')' | ','
-        | '"' | '\'' | ';' | '=' | '~' | '!' | '^' | '|' | '<' | '>' | '#' | '`'))
+    clean(text, |c| {
+        !matches!(
+            c,
+            '/' | '\\'
+                | '*'
+                | '?'
+                | '{'
+                | '}'
+                | '['
+                | ']'
+                | '('
+                | ')'
+                | ','
+                | '"'
+                | '\''
+                | ';'
+                | '='
+                | '~'
+                | '!'
+                | '^'
+                | '|'
+                | '<'
+                | '>'
+                | '#'
+                | '`'
+        )
+    })
 }
 
 fn tag_name(text: &str) -> String {

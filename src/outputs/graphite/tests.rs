@@ -51,10 +51,7 @@ fn a_name_holds_nothing_that_graphite_cannot_read() {
             json!({"host": "h"}),
             "disk_used_;b=_v.w;c_d=e=f;disk_name=sda_1_x;host=web_1;target=db1.example.org 3 5\n",
         ),
-        (
-            json!({"host": "h", "tags": false}),
-            "db1_example_org.disk_used_._v_w.e_f.sda_1_x 3 5\n",
-        ),
+        (json!({"host": "h", "tags": false}), "db1_example_org.disk_used_._v_w.e_f.sda_1_x 3 5\n"),
         (
             json!({"host": "h", "tags": false, "name": ".{host}..{label.B}.{key}.{label.no}.{labels}"}),
             "web_1._v_w.disk_used_.e_f.sda_1_x 3 5\n",

@@ -21,6 +21,7 @@ use crate::payload::{Agent, Encoded, Payload};
 mod body;
 mod file;
 mod graphite;
+mod graphite_http;
 mod halves;
 pub mod http;
 mod influxdb;
@@ -195,6 +196,7 @@ pub static OUTPUTS: &[Definition] = &[
     define::<pattoo::Pattoo>("pattoo", page!("outputs/pattoo.rs")),
     define::<influxdb::InfluxDb>("influxdb", page!("outputs/influxdb.rs")),
     define::<graphite::Graphite>("graphite", page!("outputs/graphite.rs")),
+    define::<graphite_http::GraphiteHttp>("graphite_http", page!("outputs/graphite_http.rs")),
     define::<sqlite::Sqlite>("sqlite", page!("outputs/sqlite.rs")),
     define::<prometheus_remote_write::PrometheusRemoteWrite>(
         "prometheus_remote_write",

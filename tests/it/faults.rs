@@ -12,7 +12,7 @@ struct Case {
 }
 
 /// Every output over HTTP but `pattoo`, which has tests of its own.
-const CASES: [Case; 3] = [
+const CASES: [Case; 4] = [
     Case {
         output: "prometheus_remote_write",
         options: "url: http://127.0.0.1:PORT/api/v1/write",
@@ -30,6 +30,12 @@ const CASES: [Case; 3] = [
         options: "url: http://127.0.0.1:PORT",
         accepted: || Answer::status(200),
         waits: false,
+    },
+    Case {
+        output: "graphite_http",
+        options: "url: http://127.0.0.1:PORT, flavour: tsdb_gw, token: hunter2",
+        accepted: || Answer::Status(200, "", r#"{"Invalid":0,"Published":1}"#.into()),
+        waits: true,
     },
 ];
 

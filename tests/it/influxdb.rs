@@ -15,14 +15,14 @@ const INFLUXDB: Program = Program {
         r#"reporting-disabled = true
 bind-address = "127.0.0.1:0"
 [meta]
-  dir = "FOLDER/meta"
+  dir = "<FOLDER>/meta"
 [data]
-  dir = "FOLDER/data"
-  wal-dir = "FOLDER/wal"
+  dir = "<FOLDER>/data"
+  wal-dir = "<FOLDER>/wal"
 [monitor]
   store-enabled = false
 [http]
-  bind-address = "127.0.0.1:PORT"
+  bind-address = "127.0.0.1:<PORT>"
   auth-enabled = false
 "#,
     )],

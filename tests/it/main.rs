@@ -8,6 +8,7 @@ mod data;
 mod deployment;
 mod faults;
 mod golden;
+mod graphite;
 mod heartbeat;
 mod history;
 <<<<<<< HEAD

@@ -1,6 +1,7 @@
 //! Real servers from Debian, on loopback, each in a folder of its own, ended when dropped.
 
 use std::fs;
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -15,17 +16,19 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Program {
     /// The package that has it.
     pub(crate) package: &'static str,
-    /// Files that it needs, with their content; `PORT` and `FOLDER` as in its arguments.
+    /// Files that it needs, with their content; `<PORT>` and `<FOLDER>` stand for what they do in its arguments.
     pub(crate) files: &'static [(&'static str, &'static str)],
     /// Its arguments; `PORT` stands for its port and `FOLDER` for its folder.
     pub(crate) arguments: &'static [&'static str],
-    /// A path that answers 200 as soon as it is ready.
+    /// A path that answers 200 as soon as it is ready; empty for a server that does not speak HTTP, which is ready when
+    /// it takes connections.
     pub(crate) ready: &'static str,
 }
 
 /// What a package calls its server.
 fn executable(package: &str) -> &str {
     match package {
+        "graphite-carbon" => "carbon-cache",
         "influxdb" => "influxd",
         package => package,
     }
@@ -41,12 +44,17 @@ pub(crate) struct Service {
 impl Service {
     /// Starts a server and waits until it answers.
     pub(crate) fn start(program: &Program) -> Self {
+        Self::start_on(program, closed_port())
+    }
+
+    /// The same on a port that was free a moment ago.
+    pub(crate) fn start_on(program: &Program, port: u16) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let port = closed_port();
         let place = folder.path().to_str().expect("a plain path").to_owned();
         let filled = |text: &str| text.replace("PORT", &port.to_string()).replace("FOLDER", &place);
         for (name, content) in program.files {
-            fs::write(folder.path().join(name), filled(content)).expect("the file");
+            let content = content.replace("<PORT>", &port.to_string()).replace("<FOLDER>", &place);
+            fs::write(folder.path().join(name), content).expect("the file");
         }
         let log = fs::File::create(folder.path().join("log")).expect("the log");
         let started = Command::new(executable(program.package))
@@ -78,12 +86,20 @@ impl Service {
     }
 
     fn answers(&self, path: &str) -> bool {
-        ureq::get(self.url(path)).call().is_ok()
+        match path {
+            "" => TcpStream::connect(("127.0.0.1", self.port)).is_ok(),
+            path => ureq::get(self.url(path)).call().is_ok(),
+        }
     }
 
     /// Its folder.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Its port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// The URL of a path of it.

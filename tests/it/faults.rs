@@ -12,7 +12,7 @@ struct Case {
 }
 
 /// Every output over HTTP but `pattoo`, which has tests of its own.
-const CASES: [Case; 3] = [
+const CASES: [Case; 4] = [
     Case {
         output: "prometheus_remote_write",
         options: "url: http://127.0.0.1:PORT/api/v1/write",
@@ -23,6 +23,12 @@ const CASES: [Case; 3] = [
         output: "influxdb",
         options: "url: http://127.0.0.1:PORT, version: 2, bucket: b, token: hunter2",
         accepted: || Answer::status(204),
+        waits: true,
+    },
+    Case {
+        output: "otlp",
+        options: "endpoint: http://127.0.0.1:PORT",
+        accepted: || Answer::status(200),
         waits: true,
     },
     Case {

@@ -261,7 +261,7 @@ fn what_is_pushed_is_what_the_pushgateway_shows() {
     let workspace = values_to(&output);
     workspace.run(&["check", "--connect"]).exit(0).prints("is ready");
     // Of the two temperatures one can be shown: what is left out makes the run no success.
-    workspace.run(&["run", "--once"]).exit(5).says("1 datapoints left out");
+    workspace.run(&["run", "--once"]).exit(5).says("1 datapoint left out");
     let shown = service.get("/metrics");
     for line in [
         "# TYPE backup_bytes counter",
@@ -298,10 +298,7 @@ fn what_is_written_is_what_node_exporter_shows() {
     let path = service.folder().join("c.prom");
     let workspace = values_to(&format!("textfile: {{path: {}, prefix: c_}}", path.display()));
     workspace.run(&["check", "--connect"]).exit(0).prints("can be written");
-    workspace
-        .run(&["run", "--once", "--at", "1700000000000"])
-        .exit(5)
-        .says("1 datapoints left out");
+    workspace.run(&["run", "--once", "--at", "1700000000000"]).exit(5).says("1 datapoint left out");
     let shown = service.get("/metrics");
     for line in [
         "# TYPE c_backup_bytes counter",

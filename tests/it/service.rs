@@ -41,6 +41,11 @@ pub(crate) struct Service {
 impl Service {
     /// Starts a server and waits until it answers.
     pub(crate) fn start(program: &Program) -> Self {
+        Self::with_program(Path::new(executable(program.package)), program)
+    }
+
+    /// The same with another program than the package's.
+    pub(crate) fn with_program(path: &Path, program: &Program) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = closed_port();
         let place = folder.path().to_str().expect("a plain path").to_owned();
@@ -49,7 +54,7 @@ impl Service {
             fs::write(folder.path().join(name), filled(content)).expect("the file");
         }
         let log = fs::File::create(folder.path().join("log")).expect("the log");
-        let started = Command::new(executable(program.package))
+        let started = Command::new(path)
             .args(program.arguments.iter().map(|argument| filled(argument)))
             .current_dir(folder.path())
             .stdin(Stdio::null())

@@ -132,6 +132,54 @@ fn line_protocol(datapoints: &[Plain]) -> Vec<u8> {
     lines
 }
 
+/// The body of `otlp`: metric by metric. The lengths of what stands around the data points are put in afterwards.
+fn otlp(datapoints: &[Plain]) -> Vec<u8> {
+    let attribute = |name: &str, value: &str, number: u8, to: &mut Vec<u8>| {
+        let (mut any, mut pair) = (Vec::new(), Vec::new());
+        field(10, value.as_bytes(), &mut any);
+        field(10, name.as_bytes(), &mut pair);
+        field(18, &any, &mut pair);
+        field(number, &pair, to);
+    };
+    let (mut scope, mut point, mut metric) = (Vec::new(), Vec::new(), Vec::new());
+    let mut gauge = Vec::new();
+    field(10, b"collector", &mut metric);
+    field(18, env!("CARGO_PKG_VERSION").as_bytes(), &mut metric);
+    field(10, &metric, &mut scope);
+    for key in 0..1_000 {
+        gauge.clear();
+        for Plain { target, disk, value, .. } in datapoints[key..].iter().step_by(1_000) {
+            point.clear();
+            point.push(25);
+            point.extend_from_slice(&(NOW_MS.cast_unsigned() * 1_000_000).to_le_bytes());
+            point.push(33);
+            point.extend_from_slice(&value.to_le_bytes());
+            for (name, value) in
+                [("job", "bench"), ("target", target), ("bus", "scsi"), ("disk", disk)]
+            {
+                attribute(name, value, 58, &mut point);
+            }
+            field(10, &point, &mut gauge);
+        }
+        metric.clear();
+        field(10, datapoints[key].key.as_bytes(), &mut metric);
+        field(42, &gauge, &mut metric);
+        field(18, &metric, &mut scope);
+    }
+    let (mut resource, mut all, mut body) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, value) in [
+        ("service.name", "collector"),
+        ("service.instance.id", "0123456789abcdef".repeat(4).as_str()),
+        ("host.name", "collector.example.org"),
+    ] {
+        attribute(name, value, 10, &mut resource);
+    }
+    field(10, &resource, &mut all);
+    field(18, &scope, &mut all);
+    field(10, &all, &mut body);
+    body
+}
+
 /// Paired runs, and the median of their ratios: what else the machine does meets both.
 fn compare(name: &str, ours: impl Fn(), other: impl Fn()) {
     const PAIRS: usize = 25;
@@ -155,9 +203,10 @@ fn main() {
     let influxdb = serde_json::json!({
         "url": "http://localhost", "version": 1, "database": {"name": "metrics"}
     });
-    let cases: [Case; 2] = [
+    let cases: [Case; 3] = [
         ("prometheus_remote_write", serde_json::json!({"url": "http://localhost"}), remote_write),
         ("influxdb", influxdb, line_protocol),
+        ("otlp", serde_json::json!({"endpoint": "http://localhost"}), otlp),
     ];
     let datapoints = datapoints();
     let payload = payload(&datapoints);

@@ -26,6 +26,7 @@ mod halves;
 pub mod http;
 mod influxdb;
 pub mod json_lines;
+pub mod otlp;
 pub mod pattoo;
 mod prometheus;
 pub mod prometheus_remote_write;
@@ -202,6 +203,7 @@ pub static OUTPUTS: &[Definition] = &[
         "prometheus_remote_write",
         page!("outputs/prometheus_remote_write.rs"),
     ),
+    define::<otlp::Otlp>("otlp", page!("outputs/otlp.rs")),
     define::<pushgateway::Pushgateway>("pushgateway", page!("outputs/pushgateway.rs")),
     define::<textfile::Textfile>("textfile", page!("outputs/textfile.rs")),
     define::<file::File>("file", page!("outputs/file.rs")),

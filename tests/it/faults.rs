@@ -26,6 +26,12 @@ const CASES: [Case; 4] = [
         waits: true,
     },
     Case {
+        output: "otlp",
+        options: "endpoint: http://127.0.0.1:PORT",
+        accepted: || Answer::status(200),
+        waits: true,
+    },
+    Case {
         output: "pushgateway",
         options: "url: http://127.0.0.1:PORT",
         accepted: || Answer::status(200),

@@ -25,6 +25,7 @@ mod lock;
 mod matrix;
 #[cfg(feature = "lambda")]
 mod moto;
+mod otlp;
 mod pattoo;
 mod prometheus;
 #[cfg(feature = "lambda")]

@@ -49,6 +49,15 @@ impl Service {
 
     /// The same on a port that was free a moment ago.
     pub(crate) fn start_on(program: &Program, port: u16) -> Self {
+        Self::launch(Path::new(executable(program.package)), program, port)
+    }
+
+    /// The same with another program than the package's.
+    pub(crate) fn with_program(path: &Path, program: &Program) -> Self {
+        Self::launch(path, program, closed_port())
+    }
+
+    fn launch(path: &Path, program: &Program, port: u16) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let place = folder.path().to_str().expect("a plain path").to_owned();
         let filled = |text: &str| text.replace("PORT", &port.to_string()).replace("FOLDER", &place);
@@ -57,7 +66,7 @@ impl Service {
             fs::write(folder.path().join(name), content).expect("the file");
         }
         let log = fs::File::create(folder.path().join("log")).expect("the log");
-        let started = Command::new(executable(program.package))
+        let started = Command::new(path)
             .args(program.arguments.iter().map(|argument| filled(argument)))
             .current_dir(folder.path())
             .stdin(Stdio::null())

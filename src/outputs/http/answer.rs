@@ -19,7 +19,9 @@ const SHOWN: usize = 200;
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The beginning of the answer's text. It may repeat what was sent: [`Answer::describe`] hides it.
+    /// The beginning of the answer as it came.
+    pub bytes: Vec<u8>,
+    /// The same as text. It may repeat what was sent: [`Answer::describe`] hides it.
     pub text: String,
     /// Whether that is all of it: it was neither too long nor did it break off.
     pub is_whole: bool,
@@ -48,26 +50,26 @@ impl Answer {
             log::debug!("{url}: the answer broke off: {error}");
         }
         let is_whole = read.is_ok_and(|read| read as u64 <= CAP_BYTES);
-        Self::new(response.status().as_u16(), &bytes, is_whole, retry_after, redact)
+        Self::new(response.status().as_u16(), bytes, is_whole, retry_after, redact)
     }
 
     fn new(
         status: u16,
-        bytes: &[u8],
+        bytes: Vec<u8>,
         is_whole: bool,
         retry_after: Option<Duration>,
         redact: &Redact,
     ) -> Self {
-        let text = String::from_utf8_lossy(bytes).into_owned();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let shown = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let shown = redact.text(&printable(&shown)).chars().take(SHOWN).collect();
-        Self { status, text, is_whole, retry_after, shown }
+        Self { status, bytes, text, is_whole, retry_after, shown }
     }
 
     /// An answer as a test wants it.
     #[cfg(test)]
     pub(in crate::outputs) fn of(status: u16, text: &str) -> Self {
-        Self::new(status, text.as_bytes(), true, None, &Redact::new([]))
+        Self::new(status, text.as_bytes().to_vec(), true, None, &Redact::new([]))
     }
 
     /// What an answer means to most servers: by its status alone.
@@ -121,14 +123,14 @@ mod tests {
 
     #[test]
     fn what_a_server_says_cannot_steer_a_terminal() {
-        let answer = Answer::new(500, b"a\x1b[2Jb", true, None, &Redact::new([]));
+        let answer = Answer::new(500, b"a\x1b[2Jb".to_vec(), true, None, &Redact::new([]));
         assert_eq!(answer.describe(), "the server answered 500: a\\u{1b}[2Jb");
     }
 
     #[test]
     fn what_a_server_repeats_is_hidden() {
         let redact = Redact::new(&[Secret::plain("hunter2")]);
-        let answer = Answer::new(401, b"who is hunter2?", true, None, &redact);
+        let answer = Answer::new(401, b"who is hunter2?".to_vec(), true, None, &redact);
         assert_eq!(answer.describe(), "the server answered 401: who is [redacted]?");
     }
 }

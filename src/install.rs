@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use collectors::secret::Reference;
 
+use collectors::period::Period;
+
 use crate::config::Config;
 use crate::outputs::Surroundings;
 use crate::payload::Agent;
@@ -74,7 +76,7 @@ impl Setup {
         let outputs = || config.outputs.iter().filter(|output| output.enabled);
         let interval = config.polling.interval();
         let timeout = config.agent.timeout(&config.polling).get();
-        let splay = config.agent.splay.map(|splay| splay.get()).unwrap_or_default();
+        let splay = config.agent.splay.map(Period::get).unwrap_or_default();
         let heartbeat = config.heartbeat.as_ref();
         let told = heartbeat.map(|heartbeat| heartbeat.timeout.get()).unwrap_or_default();
         let reserve = config.agent.delivery_reserve(&config.polling).get();

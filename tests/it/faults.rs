@@ -12,7 +12,7 @@ struct Case {
 }
 
 /// Every output over HTTP but `pattoo`, which has tests of its own.
-const CASES: [Case; 4] = [
+const CASES: &[Case] = &[
     Case {
         output: "prometheus_remote_write",
         options: "url: http://127.0.0.1:PORT/api/v1/write",
@@ -84,7 +84,7 @@ fn what_is_not_taken_waits_and_goes_out_later() {
         Answer::Hang,
         Answer::HangHalfway,
     ];
-    for case in &CASES {
+    for case in CASES {
         for answer in &answers {
             let server =
                 Server::answering(vec![answer.clone(), (case.accepted)(), (case.accepted)()]);
@@ -120,7 +120,7 @@ fn a_server_that_asks_for_time_gets_it() {
 
 #[test]
 fn nobody_there_is_no_success() {
-    for case in &CASES {
+    for case in CASES {
         let workspace = case.workspace(closed_port());
         workspace.run(&["run", "--once"]).exit(if case.waits { 4 } else { 5 }).says(case.output);
         assert_eq!(bodies(&workspace, &case.spool()), usize::from(case.waits), "{}", case.output);
@@ -129,7 +129,7 @@ fn nobody_there_is_no_success() {
 
 #[test]
 fn a_refused_body_is_never_sent_again() {
-    for case in &CASES {
+    for case in CASES {
         let refusal = Answer::Status(400, "", "no such thing".into());
         let server = Server::answering(vec![refusal, (case.accepted)()]);
         let workspace = case.workspace(server.port());
@@ -142,7 +142,7 @@ fn a_refused_body_is_never_sent_again() {
 
 #[test]
 fn an_answer_of_a_gigabyte_is_not_read_to_its_end() {
-    for case in &CASES {
+    for case in CASES {
         let server = Server::answering(vec![Answer::Endless(200)]);
         let workspace = case.workspace(server.port());
         let told = workspace.run(&["run", "--once"]).stderr();

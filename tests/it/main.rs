@@ -11,11 +11,8 @@ mod golden;
 mod graphite;
 mod heartbeat;
 mod history;
-<<<<<<< HEAD
 mod influxdb;
-=======
 mod install;
->>>>>>> 0ec70d2 (install: make a crontab, or a service and timer, for a configuration)
 mod kill;
 #[cfg(feature = "lambda")]
 mod lambda;
@@ -28,7 +25,6 @@ mod moto;
 mod otlp;
 mod pattoo;
 mod prometheus;
-#[cfg(feature = "lambda")]
 mod python;
 mod run;
 mod schedule;

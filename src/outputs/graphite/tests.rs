@@ -19,7 +19,10 @@ fn graphite(options: &Json) -> Graphite {
     graphite
 }
 
-fn payload(points: &[(&str, Value<'_>, &[(&str, &str)], i64)]) -> Payload {
+/// Key, value, labels and moment.
+type Row<'a> = (&'a str, Value<'a>, &'a [(&'a str, &'a str)], i64);
+
+fn payload(points: &[Row<'_>]) -> Payload {
     let mut batch = Batch::default();
     for (key, value, labels, at_ms) in points {
         let labels = labels.iter().map(|(name, value)| Label::new(name, value).expect("a label"));

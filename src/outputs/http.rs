@@ -183,12 +183,12 @@ pub fn post(post: &Post<'_>, deadline: Instant) -> Result<Answer, Error> {
     let Post { http, surroundings, .. } = post;
     match body {
         Body::Memory(bytes) => {
-            ask(http, surroundings, request.body(bytes.as_slice())?, &redact, deadline)
+            ask(http, surroundings, request.body(bytes.as_slice())?, redact, deadline)
         }
         Body::File(_) => {
             let mut reader = body.open().map_err(Error::Body)?;
             let body = ureq::SendBody::from_reader(&mut reader);
-            ask(http, surroundings, request.body(body)?, &redact, deadline)
+            ask(http, surroundings, request.body(body)?, redact, deadline)
         }
     }
 }
@@ -205,7 +205,7 @@ fn ask(
     http: &Http,
     surroundings: &Surroundings,
     request: http::Request<impl ureq::AsSendBody>,
-    redact: &Redact,
+    redact: Redact,
     deadline: Instant,
 ) -> Result<Answer, Error> {
     let left = http.left_until(deadline);
@@ -241,7 +241,7 @@ pub fn get(
     if let Some(all) = request.headers_mut() {
         all.extend(headers);
     }
-    ask(http, surroundings, request.body(())?, &redact, deadline)
+    ask(http, surroundings, request.body(())?, redact, deadline)
 }
 
 /// The headers of the configuration: they take the place of an output's own.

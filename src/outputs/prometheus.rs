@@ -22,7 +22,7 @@ use super::http::Answer;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What becomes of text, which Prometheus has no values for.
+/// What becomes of text, which is no value there.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Text {

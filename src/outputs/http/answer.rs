@@ -1,5 +1,6 @@
 //! What a server says, and what that means to most outputs.
 
+use std::fmt;
 use std::io::Read;
 use std::time::Duration;
 
@@ -15,7 +16,6 @@ const CAP_BYTES: u64 = 64 * 1024;
 const SHOWN: usize = 200;
 
 /// What came back.
-#[derive(Debug)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
@@ -27,15 +27,21 @@ pub struct Answer {
     pub is_whole: bool,
     /// `Retry-After`, as a duration.
     pub retry_after: Option<Duration>,
-    /// The text as it may be shown.
-    shown: String,
+    /// What was sent and must not be shown.
+    redact: Redact,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.describe())
+    }
 }
 
 impl Answer {
     /// Reads what a server answers. `url` is for the log.
     pub(super) fn read(
         mut response: ureq::http::Response<ureq::Body>,
-        redact: &Redact,
+        redact: Redact,
         url: &str,
     ) -> Self {
         let retry_after = response.headers().get(header::RETRY_AFTER);
@@ -58,18 +64,16 @@ impl Answer {
         bytes: Vec<u8>,
         is_whole: bool,
         retry_after: Option<Duration>,
-        redact: &Redact,
+        redact: Redact,
     ) -> Self {
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let shown = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let shown = redact.text(&printable(&shown)).chars().take(SHOWN).collect();
-        Self { status, bytes, text, is_whole, retry_after, shown }
+        Self { status, bytes, text, is_whole, retry_after, redact }
     }
 
     /// An answer as a test wants it.
     #[cfg(test)]
     pub(in crate::outputs) fn of(status: u16, text: &str) -> Self {
-        Self::new(status, text.as_bytes().to_vec(), true, None, &Redact::new([]))
+        Self::new(status, text.as_bytes().to_vec(), true, None, Redact::new([]))
     }
 
     /// What an answer means to most servers: by its status alone.
@@ -89,10 +93,16 @@ impl Answer {
 
     /// The status and the first words of the answer, with nothing secret in them.
     pub fn describe(&self) -> String {
-        match self.shown.as_str() {
+        match self.show(&self.text).as_str() {
             "" => format!("the server answered {}", self.status),
             shown => format!("the server answered {}: {shown}", self.status),
         }
+    }
+
+    /// The first words of a text that the answer holds, with nothing secret in them.
+    pub fn show(&self, text: &str) -> String {
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        self.redact.text(&printable(&words)).chars().take(SHOWN).collect()
     }
 }
 
@@ -123,14 +133,14 @@ mod tests {
 
     #[test]
     fn what_a_server_says_cannot_steer_a_terminal() {
-        let answer = Answer::new(500, b"a\x1b[2Jb".to_vec(), true, None, &Redact::new([]));
+        let answer = Answer::new(500, b"a\x1b[2Jb".to_vec(), true, None, Redact::new([]));
         assert_eq!(answer.describe(), "the server answered 500: a\\u{1b}[2Jb");
     }
 
     #[test]
     fn what_a_server_repeats_is_hidden() {
         let redact = Redact::new(&[Secret::plain("hunter2")]);
-        let answer = Answer::new(401, b"who is hunter2?".to_vec(), true, None, &redact);
+        let answer = Answer::new(401, b"who is hunter2?".to_vec(), true, None, redact);
         assert_eq!(answer.describe(), "the server answered 401: who is [redacted]?");
     }
 }

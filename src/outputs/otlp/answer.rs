@@ -8,10 +8,6 @@ use prost::Message;
 
 use crate::outputs::Receipt;
 use crate::outputs::http::Answer;
-use crate::report::printable;
-
-/// How much of a receiver's words is shown, in characters.
-const WORDS_CAP: usize = 200;
 
 /// What the receiver at `endpoint` says of a body.
 pub(super) fn receipt(answer: &Answer, endpoint: &Url) -> Receipt {
@@ -25,7 +21,7 @@ pub(super) fn receipt(answer: &Answer, endpoint: &Url) -> Receipt {
     };
     let ExportMetricsPartialSuccess { rejected_data_points, error_message } =
         response.partial_success.unwrap_or_default();
-    let words: String = printable(&error_message).chars().take(WORDS_CAP).collect();
+    let words = answer.show(&error_message);
     match u64::try_from(rejected_data_points) {
         Ok(rejected) if rejected > 0 => {
             let reason = format!("the receiver rejected {rejected} data points: {words}");
@@ -65,4 +61,47 @@ fn json(text: &str) -> Option<ExportMetricsServiceResponse> {
         error_message: partial["errorMessage"].as_str().unwrap_or_default().to_owned(),
     };
     Some(ExportMetricsServiceResponse { partial_success: Some(partial_success) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receipt_of(status: u16, text: &str) -> Receipt {
+        let endpoint = Url::parse("http://h").expect("a URL");
+        receipt(&Answer::of(status, text), &endpoint)
+    }
+
+    #[test]
+    fn an_empty_response_is_a_success_in_either_encoding() {
+        for text in ["", "{}", "{\"partialSuccess\":{}}", " {\"partialSuccess\":null}"] {
+            assert_eq!(receipt_of(200, text), Receipt::Accepted, "{text}");
+        }
+    }
+
+    #[test]
+    fn rejected_data_points_are_counted_in_either_form_of_a_number() {
+        for number in ["3", "\"3\""] {
+            let text = format!(
+                "{{\"partialSuccess\":{{\"rejectedDataPoints\":{number},\"errorMessage\":\"no\"}}}}"
+            );
+            let reason = "the receiver rejected 3 data points: no".to_owned();
+            assert_eq!(receipt_of(200, &text), Receipt::Partly { rejected: 3, reason });
+        }
+    }
+
+    #[test]
+    fn a_warning_is_a_success() {
+        let text = "{\"partialSuccess\":{\"errorMessage\":\"slow down\"}}";
+        assert_eq!(receipt_of(200, text), Receipt::Accepted);
+    }
+
+    #[test]
+    fn what_is_not_otlp_is_no_success() {
+        for text in
+            ["<html>", "welcome", "{", "{\"partialSuccess\":{\"rejectedDataPoints\":\"x\"}}"]
+        {
+            assert!(matches!(receipt_of(200, text), Receipt::Retry { .. }), "{text}");
+        }
+    }
 }

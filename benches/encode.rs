@@ -134,8 +134,10 @@ fn line_protocol(datapoints: &[Plain]) -> Vec<u8> {
 
 /// The body of `otlp`: metric by metric. The lengths of what stands around the data points are put in afterwards.
 fn otlp(datapoints: &[Plain]) -> Vec<u8> {
-    let attribute = |name: &str, value: &str, number: u8, to: &mut Vec<u8>| {
-        let (mut any, mut pair) = (Vec::new(), Vec::new());
+    let (mut any, mut pair) = (Vec::new(), Vec::new());
+    let mut attribute = |name: &str, value: &str, number: u8, to: &mut Vec<u8>| {
+        any.clear();
+        pair.clear();
         field(10, value.as_bytes(), &mut any);
         field(10, name.as_bytes(), &mut pair);
         field(18, &any, &mut pair);

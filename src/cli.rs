@@ -122,7 +122,11 @@ fn start_log(common: &Common) {
         .filter_module("job", level)
         .parse_env("COLLECTOR_LOG")
         .format(|out, record| {
-            writeln!(out, "{}: {}", record.level().as_str().to_lowercase(), record.args())
+            let level = match record.level() {
+                log::Level::Warn => "warning".to_owned(),
+                other => other.as_str().to_lowercase(),
+            };
+            writeln!(out, "{level}: {}", record.args())
         })
         .init();
 }

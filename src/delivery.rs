@@ -43,6 +43,8 @@ pub struct Consignment {
     pub spool: Option<Spool>,
     /// A reason why no body can be made either, so that this run's datapoints are lost to it.
     pub unencodable: Option<String>,
+    /// Whether the output is left alone for as long as it has asked for.
+    pub heeds_pauses: bool,
     /// What must be done before anything can be sent; an error keeps all where it is.
     pub prepare: Option<Prepare>,
 }
@@ -50,7 +52,7 @@ pub struct Consignment {
 /// What an output's thread tells.
 enum Told {
     /// What has become of its bodies so far.
-    Report(OutputReport),
+    Report(Box<OutputReport>),
     /// Whether this run's datapoints are safe: durable, accepted, or none.
     Safe(bool),
 }
@@ -85,7 +87,7 @@ pub fn deliver(
                 let what = runner::describe_panic(&*panic);
                 delivery.fault(&format!("panicked, which is a bug in collector: {what}"));
             }
-            tell(Told::Report(delivery.report));
+            tell(Told::Report(Box::new(delivery.report)));
         };
         if let Err(error) = thread::Builder::new().name("output".into()).spawn(work) {
             reports[index].note = Some(format!("cannot start a thread: {error}"));
@@ -107,7 +109,7 @@ pub fn deliver(
         receiver.recv_timeout(end.saturating_duration_since(Instant::now()))
     {
         match told {
-            Told::Report(report) => reports[index] = report,
+            Told::Report(report) => reports[index] = *report,
             Told::Safe(is_safe) => {
                 safe[index].get_or_insert(is_safe);
                 settle(&safe, false);

@@ -244,6 +244,7 @@ mod tests {
             status: Status::JobFailed,
             jobs: Vec::new(),
             outputs: Vec::new(),
+            unwanted: 0,
             warnings: vec!["µ".repeat(10_000)],
         };
         let body = body(&report);

@@ -77,6 +77,8 @@ pub struct Plan {
     pub jobs: Vec<PlannedJob>,
     /// When the first turn of the others comes, in milliseconds since 1970; `None` when there are no others.
     pub next_ms: Option<i64>,
+    /// Whether outputs are left alone for as long as they have asked for.
+    pub heeds_pauses: bool,
     /// The outputs, in the order of the configuration.
     pub outputs: Vec<PlannedOutput>,
 }
@@ -185,7 +187,7 @@ fn scheduled<'a>(
 ) -> Scheduled<'a> {
     let id = job.settings.id.as_str();
     let every = job.settings.every.unwrap_or_else(|| polling.interval());
-    let last_start_ms = state.jobs.get(id).map(|job| job.last_start_ms);
+    let last_start_ms = state.jobs.get(id).and_then(|job| job.last_start_ms);
     let turn = Turn::of(last_start_ms, every.get(), now_ms);
     Scheduled { id, kind: job.kind, every, last_start_ms, turn }
 }
@@ -196,10 +198,7 @@ impl Plan {
     /// # Errors
     /// [`Error`] for every name in the request that the configuration has not.
     pub fn new(config: Config, request: Request, state: &State) -> Result<Self, Vec<Error>> {
-        let errors = missing(&config, &request.only);
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        check_names(&config, &request.only)?;
         let in_shard = in_shard(&config, request.shard);
         let polling = &config.polling;
         let agent = config.agent;
@@ -273,9 +272,19 @@ impl Plan {
             daemon_directory: config.main.daemon_directory,
             jobs,
             next_ms,
+            heeds_pauses: true,
             outputs: outputs.collect(),
         })
     }
+}
+
+/// Whether the configuration has all these jobs, enabled.
+///
+/// # Errors
+/// [`Error`] for every one that it has not.
+pub fn check_names(config: &Config, only: &[String]) -> Result<(), Vec<Error>> {
+    let missing = missing(config, only);
+    if missing.is_empty() { Ok(()) } else { Err(missing) }
 }
 
 fn missing(config: &Config, only: &[String]) -> Vec<Error> {

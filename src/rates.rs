@@ -61,7 +61,7 @@ pub struct Applied {
 
 /// Adds rates to a batch, by what its counters were before.
 ///
-/// `host` is the target whose counters begin anew with each boot; `same_boot` whether there was none since.
+/// `host` is the target whose counters begin anew with each boot; `same_boot` says whether there was none since.
 pub fn apply(
     batch: &mut Batch,
     rates: &[Rate],
@@ -74,6 +74,9 @@ pub fn apply(
     if rates.is_empty() {
         return applied;
     }
+    if !same_boot {
+        before.retain(|series, _| target_of(series).as_deref() != Some(host));
+    }
     let mut dropped = vec![false; batch.len()];
     for (place, is_dropped) in dropped.iter_mut().enumerate() {
         let point = batch.points()[place];
@@ -83,22 +86,19 @@ pub fn apply(
         let Some(value) = number(&batch.value(&point)) else { continue };
         let reading = Reading { value, timestamp_ms: point.timestamp_ms };
         let series = series(batch, &point);
-        let is_of_host = batch.text(point.target) == host;
-        let grown = before
-            .remove(&series)
-            .filter(|_| same_boot || !is_of_host)
-            .and_then(|before| Growth::between(&before, &reading, point.data_type));
+        // A source may tell several moments of a series at once.
+        let last = applied.counters.get(&series).or_else(|| before.get(&series));
+        let grown = last.and_then(|last| Growth::between(last, &reading, point.data_type));
         match grown {
             Some(grown) => {
                 for rate in wanted {
-                    if grown.add_to(batch, point, rate.show).is_none() {
-                        applied.refused += 1;
-                    }
+                    applied.refused += u64::from(!grown.add_to(batch, point, rate.show));
                 }
             }
             None => applied.warming_up += 1,
         }
-        if applied.counters.len() < READINGS_MAX {
+        before.remove(&series);
+        if applied.counters.len() < READINGS_MAX || applied.counters.contains_key(&series) {
             applied.counters.insert(series, reading);
         }
     }
@@ -149,16 +149,23 @@ fn series(batch: &Batch, point: &Point) -> String {
     serde_json::json!([batch.text(point.key), batch.text(point.target), labels]).to_string()
 }
 
+/// The target in a series' text.
+fn target_of(series: &str) -> Option<String> {
+    let series: serde_json::Value = serde_json::from_str(series).ok()?;
+    series.get(1)?.as_str().map(str::to_owned)
+}
+
 /// How much a counter has grown, and in which time.
 struct Growth {
     delta: f64,
-    seconds: f64,
+    /// `None` where a clock went back, and nobody knows.
+    seconds: Option<f64>,
 }
 
 impl Growth {
-    /// `None` where the counter began anew, and where no time has passed.
+    /// `None` where the counter began anew.
     fn between(before: &Reading, now: &Reading, data_type: DataType) -> Option<Self> {
-        let passed_ms = now.timestamp_ms.checked_sub(before.timestamp_ms).filter(|&ms| ms > 0)?;
+        let passed_ms = now.timestamp_ms.checked_sub(before.timestamp_ms).filter(|&ms| ms > 0);
         let delta = match (integer(&before.value), integer(&now.value)) {
             (Some(before), Some(now)) => whole_delta(before, now, data_type)? as f64,
             // A float counter has no end at which it could wrap.
@@ -166,25 +173,26 @@ impl Growth {
                 Some(now.value.as_f64()? - before.value.as_f64()?).filter(|delta| *delta >= 0.0)?
             }
         };
-        Some(Self { delta, seconds: passed_ms as f64 / 1e3 })
+        Some(Self { delta, seconds: passed_ms.map(|ms| ms as f64 / 1e3) })
     }
 
-    fn add_to(&self, batch: &mut Batch, point: Point, show: Show) -> Option<()> {
+    /// Whether there was room for it, or nothing to add.
+    fn add_to(&self, batch: &mut Batch, point: Point, show: Show) -> bool {
         let key = batch.text(point.key);
         let unit = batch.unit(point.attributes).map(str::to_owned);
         let (key, unit, value) = match show {
-            Show::Rate => (
-                format!("{key}_per_second"),
-                unit.map(|unit| Cow::from(format!("{unit}/s"))),
-                self.delta / self.seconds,
-            ),
+            Show::Rate => {
+                let Some(seconds) = self.seconds else { return true };
+                let unit = unit.map(|unit| Cow::from(format!("{unit}/s")));
+                (format!("{key}_per_second"), unit, self.delta / seconds)
+            }
             Show::Delta => (format!("{key}_delta"), unit.map(Cow::from), self.delta),
         };
         let value: Finite = match Value::float(value) {
             Ok(Value::Float(value)) => value,
-            _ => return None,
+            _ => return false,
         };
-        batch.derive(point, &key, value, unit.as_deref()).ok()
+        batch.derive(point, &key, value, unit.as_deref()).is_ok()
     }
 }
 
@@ -293,6 +301,33 @@ mod tests {
         let keys: Vec<_> = second.points().iter().map(|point| second.text(point.key)).collect();
         assert_eq!(keys, ["bytes_delta", "bytes_per_second"]);
         Ok(())
+    }
+
+    #[test]
+    fn several_moments_of_a_series_and_a_clock_that_goes_back_lose_no_growth() {
+        let rates = [Rate { keep_counter: false, ..rate(Show::Delta) }];
+        let mut first = batch(Value::Int(100), DataType::Counter64, 10_000);
+        let before = apply(&mut first, &rates, BTreeMap::new(), "", true, 0).counters;
+        let mut second = batch(Value::Int(110), DataType::Counter64, 1_000);
+        let labels = [Label::new("if", "eth0").expect("a label")];
+        for value in [120, 130] {
+            let value = Value::Int(value);
+            let point = Datapoint::new("bytes", value, DataType::Counter64).expect("a datapoint");
+            second.push(&point.labels(&labels), "h", &[], 2_000).expect("room");
+        }
+        let applied = apply(&mut second, &rates, before, "", true, 0);
+        let deltas: Vec<_> = second.points().iter().map(|point| second.value(point)).collect();
+        let ten = Value::float(10.0).expect("finite");
+        assert_eq!((deltas, applied.warming_up), (vec![ten.clone(), ten.clone(), ten], 0));
+    }
+
+    #[test]
+    fn readings_of_another_boot_are_forgotten_also_where_a_series_is_away() {
+        let rates = [rate(Show::Rate)];
+        let mut first = batch(Value::Int(1), DataType::Counter64, 0);
+        let before = apply(&mut first, &rates, BTreeMap::new(), "h", true, 0).counters;
+        let mut gauge = batch(Value::Int(1), DataType::Int, 0);
+        assert_eq!(apply(&mut gauge, &rates, before, "h", false, 0).counters.len(), 0);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Report {
     pub jobs: Vec<JobReport>,
     /// The outputs, in the order of the configuration.
     pub outputs: Vec<OutputReport>,
+    /// Datapoints that no output was to have; they are lost.
+    pub unwanted: u64,
     /// What is odd about the run as a whole.
     pub warnings: Vec<String>,
 }
@@ -158,6 +160,9 @@ pub struct OutputReport {
     pub labels_dropped: u64,
     /// What went wrong.
     pub note: Option<String>,
+    /// What is odd, though nothing is lost by it yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Faults of its spool, or of its own: nobody knows what waits behind them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<String>,
@@ -169,11 +174,24 @@ impl Report {
         self.jobs.iter().map(|job| job.datapoints).sum()
     }
 
-    /// One line for each thing that went wrong and is to be told, naming job or output, and cause.
+    /// One line for each thing that went wrong, naming job or output, and cause.
     pub fn failures(&self) -> Vec<String> {
-        let jobs = self.jobs.iter().filter(|job| !job.is_muted).filter_map(JobReport::failure);
+        self.lines(|_| true)
+    }
+
+    /// The same without the failures that are not to be told yet (`alert_after`).
+    pub fn failures_to_tell(&self) -> Vec<String> {
+        self.lines(|job| !job.is_muted)
+    }
+
+    fn lines(&self, wants: impl Fn(&JobReport) -> bool) -> Vec<String> {
+        let jobs = self.jobs.iter().filter(|job| wants(job)).filter_map(JobReport::failure);
         let outputs = self.outputs.iter().flat_map(OutputReport::failures);
-        jobs.chain(outputs).collect()
+        let unwanted = (self.unwanted > 0).then(|| {
+            let unwanted = table::count(self.unwanted, "datapoint");
+            format!("{unwanted} lost: no output is fed by their jobs")
+        });
+        jobs.chain(outputs).chain(unwanted).collect()
     }
 }
 
@@ -207,6 +225,15 @@ impl JobReport {
 }
 
 impl OutputReport {
+    /// Takes in what waits where it can only be read.
+    pub fn strand(&mut self, backlog: &metrics::Backlog) {
+        self.waiting = self.waiting.saturating_add(backlog.datapoints);
+        self.waiting_bodies = self.waiting_bodies.saturating_add(backlog.bodies);
+        if backlog.bodies > 0 && self.note.is_none() {
+            self.note = Some("the daemon directory cannot be written".to_owned());
+        }
+    }
+
     /// Takes in what encoding left out.
     pub fn count(&mut self, encoded: Encoded) {
         self.refused += encoded.refused;

@@ -18,6 +18,7 @@ use crate::delivery::{self, Consignment};
 use crate::outputs::Surroundings;
 use crate::payload::{Agent, JobBatch, Payload};
 use crate::plan::{Plan, PlannedJob, PlannedOutput};
+use crate::report::metrics::Backlog;
 use crate::report::record::Record;
 use crate::report::{self, JobReport, OutputReport, Report, Status, chain, metrics, table};
 use crate::runner::{self, Event, Limits, Stop, Task};
@@ -29,7 +30,9 @@ use outcome::{Circumstances, Taken, take};
 use prepare::{announce, prepare_job, prepare_output};
 
 pub use attempt::{Attempt, attempt};
-pub use lasting::{Entrance, configured_directory, daemon_directory, enter, look, splay};
+pub use lasting::{
+    Entrance, configured_directory, daemon_directory, enter, is_anything_waiting, look, splay,
+};
 
 /// The variables that a job's child process may see.
 const CHILD_VARIABLES: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
@@ -53,17 +56,21 @@ pub fn run(
             .store
             .as_ref()
             .map(|store| store.spool(&output.id, output.kind).with_caps(output.caps)),
+        heeds_pauses: collected.heeds_pauses,
         unencodable: collected.anonymous.clone().filter(|_| output.output.names_agent()),
         prepare: prepare_output(output, environment, &collected.surroundings),
     });
     let mut unsaved = None;
-    let outputs = delivery::deliver(
+    let mut outputs = delivery::deliver(
         consignments.collect(),
         &collected.run,
         &collected.surroundings,
         collected.limits.deadline,
         |safe| unsaved = collected.save_state(found, safe),
     );
+    for (report, backlog) in outputs.iter_mut().zip(&collected.stranded) {
+        report.strand(backlog);
+    }
     collected.warnings.extend(found.warning.clone());
     collected.warnings.extend(unsaved);
     let history = collected.store.as_ref().map(Store::history);
@@ -150,6 +157,9 @@ struct Collected {
     warnings: Vec<String>,
     /// Why the agent's id is not known, though there is one.
     anonymous: Option<String>,
+    heeds_pauses: bool,
+    /// What waits for each output where it can only be read; empty where all is well.
+    stranded: Vec<Backlog>,
 }
 
 fn collect(
@@ -166,9 +176,18 @@ fn collect(
         daemon_directory(&plan.config_directory, plan.daemon_directory.as_deref(), environment);
     let Lasting { directory, store, id } =
         find_lasting(&plan.program, directory, keep, &mut warnings);
+    // A folder that cannot be written may be read: what lies there is not forgotten.
+    let stranded = match (&store, &directory) {
+        (None, Some(directory)) if keep == Keep::Lasting => {
+            backlogs(&Store::at(directory), &plan.outputs)
+        }
+        _ => Vec::new(),
+    };
     let anonymous = id.as_ref().err().map(|error| {
         let error = chain(error);
-        format!("{error}; under another id every series would begin anew, so nothing is sent")
+        format!(
+            "{error}; under another id every series would begin anew, so nothing is sent to outputs that name the agent"
+        )
     });
     warnings.extend(anonymous.clone());
     if let Some(store) = &store {
@@ -181,7 +200,10 @@ fn collect(
         daemon_directory: directory,
         now_ms: plan.now_ms,
     });
-    warnings.extend(plan.jobs.iter().filter_map(cadence));
+    if store.is_some() {
+        // Elsewhere nobody knows when they ran.
+        warnings.extend(plan.jobs.iter().filter_map(cadence));
+    }
     let tasks = plan.jobs.iter().map(|job| Task {
         id: Arc::clone(&job.id),
         collector: Arc::clone(&job.collector),
@@ -213,8 +235,12 @@ fn collect(
     };
     let outcomes = runner::run(tasks.collect(), limits.clone(), watch);
     let boot_id = crate::host::boot_id();
-    let around =
-        Circumstances { now_ms: plan.now_ms, hostname: &hostname, boot_id: boot_id.as_deref() };
+    let around = Circumstances {
+        now_ms: plan.now_ms,
+        hostname: &hostname,
+        boot_id: boot_id.as_deref(),
+        is_kept: store.is_some() || keep == Keep::Nothing,
+    };
     let (mut jobs, mut batches, mut states) = (Vec::new(), Vec::new(), Vec::new());
     for (job, outcome) in plan.jobs.iter().zip(outcomes) {
         let Taken { mut report, batch, state } = take(job, outcome, &around);
@@ -254,6 +280,8 @@ fn collect(
         started: plan.started,
         warnings,
         anonymous,
+        heeds_pauses: plan.heeds_pauses,
+        stranded,
     }
 }
 
@@ -271,11 +299,12 @@ impl Collected {
         let mut state = found.state.clone();
         for (job, after) in self.planned.iter().zip(&self.states) {
             let mut outputs = self.outputs.iter().zip(safe);
-            let is_safe = outputs.all(|(output, safe)| *safe || !job.feeds(&output.id));
+            let is_safe = self.outputs.iter().any(|output| job.feeds(&output.id))
+                && outputs.all(|(output, safe)| *safe || !job.feeds(&output.id));
             let after = if is_safe { after.clone() } else { job.before.started_again(after) };
             state.jobs.insert(job.id.to_string(), after);
         }
-        state.forget_old(self.payload.timestamp_ms);
+        state.forget_old();
         let error = store.save_state(&state, found).err()?;
         Some(format!("the state of the jobs is not saved: {}", chain(&error)))
     }
@@ -290,8 +319,9 @@ impl Collected {
 
     fn report(mut self, outputs: Vec<OutputReport>) -> Report {
         let unwanted = self.unwanted();
-        if unwanted > 0 {
-            self.warnings.push(format!("{unwanted} datapoints lost: their jobs feed no output"));
+        for output in &outputs {
+            let warnings = output.warnings.iter();
+            self.warnings.extend(warnings.map(|w| format!("output `{}`: {w}", output.output)));
         }
         self.warnings.extend(crate::secrets::take_warnings());
         let report = Report {
@@ -302,6 +332,7 @@ impl Collected {
             status: report::status(&self.jobs, &outputs, unwanted),
             jobs: self.jobs,
             outputs,
+            unwanted,
             warnings: self.warnings,
         };
         log(&report);

@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 
 /// The version of the text.
 const VERSION: u32 = 1;
-/// After so long without a run a job is forgotten.
-const FORGOTTEN_AFTER_MS: i64 = 90 * 86_400_000;
+/// So many jobs are remembered. Not so many days: a clock that was once wrong would make all of them forgotten.
+const JOBS_MAX: usize = 20_000;
 
 /// The state of all jobs, by their ids.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -26,7 +26,8 @@ pub struct State {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct JobState {
     /// The clock of the run in which it last started, in milliseconds since 1970.
-    pub last_start_ms: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_start_ms: Option<i64>,
     /// How many of its last runs failed, one after the other.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failures_in_a_row: u32,
@@ -102,9 +103,20 @@ impl State {
         Ok(text)
     }
 
-    /// Without the jobs that have not run for long.
-    pub fn forget_old(&mut self, now_ms: i64) {
-        self.jobs.retain(|_, job| now_ms.saturating_sub(job.last_start_ms) < FORGOTTEN_AFTER_MS);
+    /// Without the jobs that have not run for longest, where there are too many.
+    pub fn forget_old(&mut self) {
+        self.forget_beyond(JOBS_MAX);
+    }
+
+    fn forget_beyond(&mut self, most: usize) {
+        let Some(excess) = self.jobs.len().checked_sub(most).filter(|&excess| excess > 0) else {
+            return;
+        };
+        let mut starts: Vec<Option<i64>> =
+            self.jobs.values().map(|job| job.last_start_ms).collect();
+        starts.sort_unstable();
+        let oldest_kept = starts[excess];
+        self.jobs.retain(|_, job| job.last_start_ms >= oldest_kept);
     }
 }
 
@@ -133,7 +145,7 @@ mod tests {
     fn state() -> State {
         let reading = Reading { value: u64::MAX.into(), timestamp_ms: -5 };
         let job = JobState {
-            last_start_ms: 7,
+            last_start_ms: Some(7),
             failures_in_a_row: 2,
             cursor: Some(serde_json::json!({"page": "né\n"})),
             boot_id: Some("b".into()),
@@ -168,11 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn jobs_that_have_gone_are_forgotten_after_a_while() {
-        let mut state = state();
-        state.forget_old(8 + FORGOTTEN_AFTER_MS - 2);
-        assert_eq!(state.jobs.len(), 1);
-        state.forget_old(7 + FORGOTTEN_AFTER_MS);
-        assert_eq!(state.jobs.len(), 0);
+    fn the_jobs_that_ran_last_are_remembered() {
+        let at = |start_ms| JobState { last_start_ms: Some(start_ms), ..JobState::default() };
+        let jobs = (0..5).map(|number| (number.to_string(), at(number)));
+        let mut state = State { jobs: jobs.collect() };
+        state.forget_beyond(5);
+        assert_eq!(state.jobs.len(), 5);
+        state.forget_beyond(2);
+        assert_eq!(state.jobs.keys().collect::<Vec<_>>(), ["3", "4"]);
     }
 }

@@ -79,7 +79,7 @@ pub(super) fn tell_failures(report: &Report, is_quiet: bool) {
     for warning in report.warnings.iter().filter(|_| !is_quiet) {
         say(format_args!("warning: {warning}"));
     }
-    for failure in report.failures() {
+    for failure in report.failures_to_tell() {
         say(format_args!("error: {failure}"));
     }
 }

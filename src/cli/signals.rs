@@ -1,10 +1,10 @@
-//! TERM and Ctrl-C: the first ends collecting, so that what there is is delivered; the second ends the process.
+//! TERM, Ctrl-C and a terminal that goes away: the first ends collecting, so that what there is is delivered; the second ends the process.
 
 use std::io;
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
@@ -16,7 +16,7 @@ use crate::runner::Stop;
 /// When signals cannot be watched; they then end the process as ever.
 pub(super) fn stop_in_order(stop: &Stop) -> io::Result<()> {
     let stop = stop.clone();
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     let watch = move || {
         for (before, signal) in signals.forever().enumerate() {
             if before > 0 {

@@ -61,7 +61,7 @@ fn list(state: &State) -> io::Result<Status> {
     for (id, job) in &state.jobs {
         rows.add_row(vec![
             Cell::new(id),
-            Cell::new(table::moment(job.last_start_ms)),
+            Cell::new(job.last_start_ms.map_or_else(|| "never".to_owned(), table::moment)),
             table::number(job.failures_in_a_row),
             Cell::new(if job.cursor.is_some() { "yes" } else { "" }),
             table::number(job.counters.len()),

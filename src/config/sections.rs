@@ -49,7 +49,7 @@ pub struct Agent {
     pub hostname: Option<String>,
     /// Whether each run adds datapoints about itself: per job its duration, success and points.
     pub run_metrics: bool,
-    /// How long a run may take. Default: the polling interval.
+    /// How long a run may take. Default: four fifths of the polling interval, so that it has ended when the next begins.
     pub timeout: Option<Period>,
     /// How much of the run's time is kept for delivery; jobs have the rest. Default: a fifth, 30 s at most.
     pub delivery_reserve: Option<Period>,
@@ -367,7 +367,7 @@ impl Agent {
 
     /// How long a run may take.
     pub fn timeout(&self, polling: &Polling) -> Period {
-        self.timeout.unwrap_or_else(|| polling.interval())
+        self.timeout.unwrap_or_else(|| Period::of(polling.interval().get() * 4 / 5))
     }
 
     /// How much of that is kept for delivery.

@@ -1,5 +1,6 @@
 //! The bodies that wait for one output, sent oldest first; what becomes of each of them.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::one::Delivery;
@@ -13,6 +14,9 @@ use crate::store::spool::Entry;
 /// In so many runs the output has to fail at the oldest body before a younger one is tried in its place: what comes
 /// late may be dropped by the server, so the order is kept while it may be the output that is down.
 const PATIENCE_RUNS: u32 = 3;
+
+/// So many of them are tried: a source that yields a bad value does so again and again.
+const OTHERS_TRIED: usize = 8;
 
 /// What became of a body.
 enum Sent {
@@ -38,38 +42,54 @@ impl Delivery<'_> {
         tell: &dyn Fn(Told),
     ) -> bool {
         let mut is_open = is_ready;
-        let mut rest = entries;
-        while is_open && let Some((entry, behind)) = rest.split_first() {
-            match self.send(spool, entry, surroundings, deadline) {
-                Sent::In | Sent::Aside => rest = behind,
-                Sent::Held => is_open = false,
-                Sent::Failed(reason) => {
-                    let next = behind.first();
-                    if next.is_some()
-                        && self.failed_too_often(spool, entry)
-                        && next.is_some_and(|next| {
-                            matches!(self.send(spool, next, surroundings, deadline), Sent::In)
-                        })
-                    {
-                        // It takes others. Perhaps it has come back just now: then it takes this one too.
-                        match self.send(spool, entry, surroundings, deadline) {
-                            Sent::In | Sent::Aside => {}
-                            Sent::Held => is_open = false,
-                            Sent::Failed(_) => {
-                                let reason = format!("{reason}; it takes others");
-                                self.set_aside(spool, entry, &reason);
-                            }
-                        }
-                        rest = behind.get(1..).unwrap_or_default();
-                    } else {
-                        is_open = false;
-                    }
+        let mut rest: VecDeque<&Entry> = entries.iter().collect();
+        while is_open && let Some(entry) = rest.pop_front() {
+            let mut sent = self.send(spool, entry, surroundings, deadline);
+            if matches!(sent, Sent::Failed(_))
+                && !rest.is_empty()
+                && self.failed_too_often(spool, entry)
+                && self.others_go_through(spool, &mut rest, surroundings, deadline)
+            {
+                // Perhaps it has come back just now: then it takes this one too.
+                sent = self.send(spool, entry, surroundings, deadline);
+                if let Sent::Failed(reason) = &sent {
+                    self.set_aside(spool, entry, &format!("{reason}; it takes others"));
+                    sent = Sent::Aside;
                 }
             }
-            tell(Told::Report(self.unfinished(NO_ANSWER)));
+            if let Sent::Held | Sent::Failed(_) = sent {
+                rest.push_front(entry);
+                is_open = false;
+            }
+            tell(Told::Report(Box::new(self.unfinished(NO_ANSWER))));
         }
-        self.enforce_caps(spool, rest);
+        let rest: Vec<Entry> = rest.into_iter().cloned().collect();
+        self.enforce_caps(spool, &rest);
         is_open
+    }
+
+    /// Whether the output takes one of the next bodies, in their order; what it takes waits no more.
+    fn others_go_through(
+        &mut self,
+        spool: &Spool,
+        rest: &mut VecDeque<&Entry>,
+        surroundings: &Surroundings,
+        deadline: Instant,
+    ) -> bool {
+        let mut place = 0;
+        for _ in 0..OTHERS_TRIED {
+            let Some(&entry) = rest.get(place) else { return false };
+            match self.send(spool, entry, surroundings, deadline) {
+                Sent::In => {
+                    rest.remove(place);
+                    return true;
+                }
+                Sent::Aside => drop(rest.remove(place)),
+                Sent::Failed(_) => place += 1,
+                Sent::Held => return false,
+            }
+        }
+        false
     }
 
     /// Sends a body.
@@ -111,6 +131,11 @@ impl Delivery<'_> {
             Receipt::Fault { reason, .. } => {
                 self.note(&reason);
                 Sent::Failed(reason)
+            }
+            Receipt::Partly { rejected: 0, reason } => {
+                log::info!("output `{}`: {reason}", self.report.output);
+                self.is_in(spool, entry, entry.datapoints);
+                Sent::In
             }
             Receipt::Partly { rejected, reason } => {
                 let rejected = rejected.min(entry.datapoints);

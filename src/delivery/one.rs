@@ -72,17 +72,22 @@ impl<'a> Delivery<'a> {
             None => self.keep_payload(run),
         };
         match &ours {
-            Ours::Nothing | Ours::Spooled(_) => tell(Told::Safe(true)),
+            Ours::Nothing => tell(Told::Safe(true)),
             Ours::Lost => tell(Told::Safe(false)),
-            Ours::Fleeting(..) => {}
+            Ours::Spooled(_) | Ours::Fleeting(..) => {}
         }
         let (spooled, fleeting) = match ours {
             Ours::Spooled(entry) => (Some(entry), None),
             Ours::Fleeting(body, datapoints) => (None, Some((body, datapoints))),
             Ours::Nothing | Ours::Lost => (None, None),
         };
-        let entries = self.waiting(spooled);
-        tell(Told::Report(self.unfinished(NO_ANSWER)));
+        let entries = self.waiting(spooled.clone());
+        if let Some((ours, spool)) = spooled.zip(self.consignment.spool.as_ref()) {
+            // One that has no room in the spool will be given up where it is not taken now.
+            let has_room = spool.beyond_caps(&entries).iter().all(|(entry, _)| **entry != ours);
+            tell(Told::Safe(has_room));
+        }
+        tell(Told::Report(Box::new(self.unfinished(NO_ANSWER))));
         let mut is_open = self.is_ready(deadline);
         if let Some(spool) = &self.consignment.spool {
             is_open = self.empty(spool, &entries, is_open, surroundings, deadline, tell);
@@ -95,7 +100,7 @@ impl<'a> Delivery<'a> {
 
     /// Whether anything can be sent to the output now.
     fn is_ready(&mut self, deadline: Instant) -> bool {
-        let Consignment { unencodable, prepare, spool, .. } = self.consignment;
+        let Consignment { unencodable, prepare, spool, heeds_pauses, .. } = self.consignment;
         if let Some(reason) = unencodable {
             self.note(reason);
             return false;
@@ -104,7 +109,7 @@ impl<'a> Delivery<'a> {
             self.note(&reason);
             return false;
         }
-        if let Some(until) = spool.as_ref().and_then(Spool::paused_until) {
+        if *heeds_pauses && let Some(until) = spool.as_ref().and_then(Spool::paused_until) {
             self.note(&format!("it asked to be left alone until {until:.0}"));
             return false;
         }
@@ -114,7 +119,12 @@ impl<'a> Delivery<'a> {
     /// Everything that waits, oldest first; `ours` also when it cannot be listed.
     fn waiting(&mut self, ours: Option<Entry>) -> Vec<Entry> {
         let Some(spool) = &self.consignment.spool else { return Vec::new() };
-        let Listing { mut entries, error } = spool.list();
+        let Listing { mut entries, leftovers, error } = spool.list();
+        for path in leftovers {
+            log::debug!("`{}` is removed: its run was killed", path.display());
+            // One that stays is nobody's, and tried again.
+            std::fs::remove_file(path).unwrap_or_default();
+        }
         if let Some(error) = error {
             self.fault(&chain(&error));
         }
@@ -124,7 +134,8 @@ impl<'a> Delivery<'a> {
             entries.insert(place, ours);
         }
         self.report.waiting_bodies = entries.len() as u64;
-        self.report.waiting = entries.iter().map(|entry| entry.datapoints).sum();
+        let datapoints = entries.iter().map(|entry| entry.datapoints);
+        self.report.waiting = datapoints.fold(0, u64::saturating_add);
         entries
     }
 
@@ -150,7 +161,8 @@ impl<'a> Delivery<'a> {
                     return Ours::Nothing;
                 }
                 Err(error) => {
-                    log::warn!("output `{}`: cannot spool: {}", self.report.output, chain(&error));
+                    let warning = format!("cannot spool: {}", chain(&error));
+                    self.report.warnings.push(printable(&warning).into_owned());
                 }
             }
         }

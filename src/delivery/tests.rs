@@ -71,6 +71,7 @@ fn sent(
         output,
         payload,
         spool,
+        heeds_pauses: true,
         prepare: None,
         unencodable: None,
     };

@@ -124,7 +124,7 @@ impl Output for Pattoo {
             Ok(answer) => match answer.status {
                 200 => Receipt::Accepted,
                 // Somebody else's server in its place: pattoo's says 200 and nothing else.
-                201..300 => Receipt::Rejected { reason: answer.describe() },
+                201..300 => Receipt::Retry { reason: answer.describe(), after: None },
                 _ => answer.receipt(),
             },
         }

@@ -183,6 +183,7 @@ mod tests {
             status: crate::report::status(&jobs, &outputs, 0),
             jobs,
             outputs,
+            unwanted: 0,
             warnings: Vec::new(),
         }
     }

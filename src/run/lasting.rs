@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::Keep;
 use crate::config::{Config, Environment};
-use crate::plan::PlannedOutput;
+use crate::plan::{Plan, PlannedOutput};
 use crate::report::chain;
 use crate::report::metrics::Backlog;
 use crate::store::lock::{Lock, NotLocked};
@@ -36,7 +36,13 @@ pub fn enter(
     let Some(directory) = configured_directory(config, environment) else {
         return Ok(Entrance::default());
     };
-    let Ok(store) = Store::open(&directory) else { return Ok(look(config, environment)) };
+    let store = match Store::open(&directory) {
+        Ok(store) => store,
+        // What is only to be read is read.
+        Err(store::Error::Directory { .. }) => return Ok(look(config, environment)),
+        // What others may have put there is not gone by.
+        Err(_) => return Ok(Entrance::default()),
+    };
     let lock = match store.lock(deadline) {
         Ok(lock) => Some(lock),
         Err(held @ NotLocked::Held { .. }) => return Err(held),
@@ -144,6 +150,16 @@ pub(super) fn find_lasting(
     }
 }
 
+/// Whether bodies wait for an output of this plan.
+pub fn is_anything_waiting(plan: &Plan, environment: Environment<'_>) -> bool {
+    let directory =
+        daemon_directory(&plan.config_directory, plan.daemon_directory.as_deref(), environment);
+    let store = directory.map(|directory| Store::at(&directory));
+    store.is_some_and(|store| {
+        backlogs(&store, &plan.outputs).iter().any(|backlog| backlog.bodies > 0)
+    })
+}
+
 /// What waits for each output whose bodies can wait.
 pub(super) fn backlogs(store: &Store, outputs: &[PlannedOutput]) -> Vec<Backlog> {
     let outputs = outputs.iter().filter(|output| output.output.can_wait());
@@ -153,7 +169,10 @@ pub(super) fn backlogs(store: &Store, outputs: &[PlannedOutput]) -> Vec<Backlog>
             Backlog {
                 output: output.id.clone(),
                 bodies: waiting.len() as u64,
-                datapoints: waiting.iter().map(|entry| entry.datapoints).sum(),
+                datapoints: waiting
+                    .iter()
+                    .map(|entry| entry.datapoints)
+                    .fold(0, u64::saturating_add),
             }
         })
         .collect()
@@ -166,7 +185,12 @@ pub(super) fn abandoned(store: &Store, outputs: &[PlannedOutput]) -> Vec<String>
         Ok(found) => found
             .iter()
             .map(|(path, bodies)| {
-                format!("{bodies} bodies wait in `{}`, for no output of this run", path.display())
+                let (bodies, wait) = if *bodies == 1 {
+                    ("1 body".to_owned(), "waits")
+                } else {
+                    (format!("{bodies} bodies"), "wait")
+                };
+                format!("{bodies} {wait} in `{}`, for no output of this run", path.display())
             })
             .collect(),
         Err(error) => vec![chain(&error)],

@@ -1,5 +1,6 @@
 //! A job's outcome → its line in the report, its datapoints, and what its next run gets.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use collectors::batch::Batch;
@@ -34,11 +35,14 @@ pub(super) struct Circumstances<'a> {
     pub(super) hostname: &'a str,
     /// The host's boot.
     pub(super) boot_id: Option<&'a str>,
+    /// Whether the next run gets anything.
+    pub(super) is_kept: bool,
 }
 
 /// An outcome as report, datapoints and state.
 pub(super) fn take(job: &PlannedJob, outcome: Outcome, around: &Circumstances<'_>) -> Taken {
     let Outcome { ending, collected, duration } = outcome;
+    let has_started = !matches!(ending, Ending::NotStarted(_));
     let (mut result, mut parts) = verdict(ending, &collected);
     if result.is_success()
         && let Some(unmet) = unmet(&job.expect, &collected.batch, around.now_ms)
@@ -50,34 +54,34 @@ pub(super) fn take(job: &PlannedJob, outcome: Outcome, around: &Circumstances<'_
         log::log!(target: "job", log_level(*level), "{}: {line}", job.id);
     }
     let refusals = collected.refusals.iter().map(|r| format!("`{}`: {}", r.what, r.reason));
+    let no_rate = "a rate had no room".to_owned();
+    let mut batch = collected.batch;
+    let same_boot = job.before.boot_id.as_deref() == around.boot_id;
+    // Where nothing can be kept a difference would be counted again and again.
+    let before = if around.is_kept { job.before.counters.clone() } else { BTreeMap::new() };
+    let applied =
+        rates::apply(&mut batch, &job.rates, before, around.hostname, same_boot, around.now_ms);
     let mut report = JobReport {
         job: job.id.to_string(),
         collector: job.kind.to_owned(),
         result,
-        datapoints: 0,
-        refused: collected.refused,
-        refusals: refusals.collect(),
+        datapoints: batch.len() as u64,
+        refused: collected.refused + applied.refused,
+        refusals: refusals.chain((applied.refused > 0).then_some(no_rate)).collect(),
         labels_dropped: collected.labels_dropped,
         duration,
         note: None,
         log: collected.log.iter().map(|(_, line)| line.clone()).collect(),
         missed_runs: job.missed_runs,
-        warming_up: 0,
+        warming_up: applied.warming_up,
         failures_in_a_row: 0,
         is_muted: false,
     };
     if !result.is_success() || report.refused > 0 {
         report.failures_in_a_row = job.before.failures_in_a_row.saturating_add(1);
-        report.is_muted = report.failures_in_a_row < job.alert_after;
+        // What is lost is never kept quiet.
+        report.is_muted = report.refused == 0 && report.failures_in_a_row < job.alert_after;
     }
-    let mut batch = collected.batch;
-    let same_boot = job.before.boot_id.as_deref() == around.boot_id;
-    let before = job.before.counters.clone();
-    let applied =
-        rates::apply(&mut batch, &job.rates, before, around.hostname, same_boot, around.now_ms);
-    report.datapoints = batch.len() as u64;
-    report.refused += applied.refused;
-    report.warming_up = applied.warming_up;
     if applied.warming_up > 0 {
         parts.push(format!(
             "warming up: {} have no rate before the next run",
@@ -86,7 +90,8 @@ pub(super) fn take(job: &PlannedJob, outcome: Outcome, around: &Circumstances<'_
     }
     report.note = noted(&parts);
     let state = JobState {
-        last_start_ms: around.now_ms,
+        // One that had no turn is still due.
+        last_start_ms: if has_started { Some(around.now_ms) } else { job.before.last_start_ms },
         failures_in_a_row: report.failures_in_a_row,
         // A job that said nothing goes on from where it was.
         cursor: collected.cursor.or_else(|| job.before.cursor.clone()),
@@ -139,6 +144,12 @@ fn unmet(expect: &Expect, batch: &Batch, now_ms: i64) -> Option<String> {
     let Some(newest_ms) = batch.points().iter().map(|point| point.timestamp_ms).max() else {
         return Some(format!("expected a datapoint of the last {age}, got none"));
     };
+    let ahead_ms = newest_ms.saturating_sub(now_ms);
+    if Duration::from_millis(u64::try_from(ahead_ms).unwrap_or(0)) > age.get() {
+        return Some(format!(
+            "expected a datapoint of the last {age}, the newest is of the future"
+        ));
+    }
     let old = Duration::from_millis(u64::try_from(now_ms.saturating_sub(newest_ms)).unwrap_or(0));
     (old > age.get()).then(|| {
         let old = Period::of(Duration::from_secs(old.as_secs()));

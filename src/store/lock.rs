@@ -12,13 +12,13 @@ use crate::report::printable;
 
 /// How often a lock that is held is tried again.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How much of the holder's line is read, in bytes.
-const HOLDER_CAP_BYTES: u64 = 200;
+/// How much of what the holder says is read, in bytes.
+const HOLDER_CAP_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The lock; free again when dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 /// Why the lock could not be had.
@@ -31,6 +31,8 @@ pub enum NotLocked {
         path: PathBuf,
         /// Who has it, and since when.
         holder: String,
+        /// The jobs that it runs, as far as it has told.
+        jobs: Vec<String>,
     },
     /// Nobody can have it here.
     #[error("no lock is held, so that two runs at once are possible")]
@@ -59,7 +61,8 @@ impl Store {
                 Err(TryLockError::Error(error)) => return Err(impossible(error)),
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => {
-                    return Err(NotLocked::Held { holder: holder(&mut file), path });
+                    let (holder, jobs) = holder(&mut file);
+                    return Err(NotLocked::Held { holder, jobs, path });
                 }
             }
         }
@@ -67,7 +70,16 @@ impl Store {
         if let Err(error) = sign(&mut file) {
             log::debug!("`{}`: {error}", path.display());
         }
-        Ok(Lock { _file: file })
+        Ok(Lock { file })
+    }
+}
+
+impl Lock {
+    /// Tells others what this run does, a job a line behind the line that says who it is.
+    pub fn tell_jobs<'a>(&self, jobs: impl Iterator<Item = &'a str>) {
+        let lines: String = jobs.map(|job| format!("{job}\n")).collect();
+        // Others find out by waiting, where this cannot be written.
+        (&self.file).write_all(lines.as_bytes()).unwrap_or_default();
     }
 }
 
@@ -77,12 +89,16 @@ fn sign(file: &mut File) -> io::Result<()> {
     writeln!(file, "process {} since {now:.0}", std::process::id())
 }
 
-fn holder(file: &mut File) -> String {
-    let mut text = String::new();
-    match file.take(HOLDER_CAP_BYTES).read_to_string(&mut text) {
-        Ok(_) if !text.trim().is_empty() => printable(text.trim()).into_owned(),
-        _ => "it does not say who".to_owned(),
-    }
+/// Who the lock's file says has it, and the jobs that it runs.
+fn holder(file: &mut File) -> (String, Vec<String>) {
+    let mut bytes = Vec::new();
+    // What was read before an error is as good as any.
+    file.take(HOLDER_CAP_BYTES).read_to_end(&mut bytes).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let mut lines = text.lines();
+    let who = lines.next().map(str::trim).filter(|who| !who.is_empty());
+    let who = who.map_or_else(|| "it does not say who".into(), |who| printable(who));
+    (who.into_owned(), lines.map(str::to_owned).collect())
 }
 
 #[cfg(test)]

@@ -59,6 +59,8 @@ impl Entry {
 pub struct Listing {
     /// The bodies, oldest first.
     pub entries: Vec<Entry>,
+    /// What runs had begun that were killed, long ago.
+    pub leftovers: Vec<PathBuf>,
     /// Why there may be more.
     pub error: Option<Error>,
 }
@@ -109,7 +111,13 @@ impl Spool {
             Ok(files) => {
                 for file in files {
                     match file {
-                        Ok(file) => listing.entries.extend(parse(&file.path())),
+                        Ok(file) => match parse(&file.path()) {
+                            Some(entry) => listing.entries.push(entry),
+                            None if durable::is_leftover(&file) => {
+                                listing.leftovers.push(file.path());
+                            }
+                            None => {}
+                        },
                         Err(error) => listing.error = Some(Error::file(&self.folder, error)),
                     }
                 }
@@ -322,6 +330,17 @@ mod tests {
         let place = spool.quarantine(&entry, "bad key")?;
         assert_eq!(spool.list().entries, []);
         assert_eq!(fs::read_to_string(place.with_extension("reason"))?, "bad key\n");
+        Ok(())
+    }
+
+    #[test]
+    fn leftovers_of_killed_runs_are_known_after_an_hour() -> Tested {
+        let folder = tempfile::tempdir()?;
+        let [old, young] = [".old.tmp", ".young.tmp"].map(|name| folder.path().join(name));
+        fs::write(&young, "")?;
+        let long_ago = SystemTime::now() - Duration::from_secs(7_200);
+        File::create(&old)?.set_modified(long_ago)?;
+        assert_eq!(Spool::new(folder.path().to_owned()).list().leftovers, [old]);
         Ok(())
     }
 

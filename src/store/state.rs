@@ -94,7 +94,7 @@ mod tests {
     use crate::state::JobState;
 
     fn at(last_start_ms: i64) -> State {
-        let job = JobState { last_start_ms, ..JobState::default() };
+        let job = JobState { last_start_ms: Some(last_start_ms), ..JobState::default() };
         State { jobs: [("job".to_owned(), job)].into() }
     }
 

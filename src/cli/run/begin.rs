@@ -49,22 +49,33 @@ pub(super) fn begin(
     })?;
     let config = load(common, environment).ok_or(Status::Usage)?;
     log::debug!("configuration read in {}", table::short(started.elapsed()));
-    let entrance = if options.dry_run {
-        crate::run::look(&config, environment)
-    } else {
-        crate::run::enter(&config, environment, until(options.wait)).map_err(|held| {
-            let found = crate::run::look(&config, environment).found;
-            turned_away(options, &config, shard, &found.state, &held)
-        })?
-    };
+    if let Err(errors) = plan::check_names(&config, &options.only) {
+        errors.iter().for_each(|error| say(format_args!("error: {error}")));
+        return Err(Status::Usage);
+    }
     let stop = Stop::default();
     if let Err(error) = signals::stop_in_order(&stop) {
         say(format_args!("warning: a signal will end the run at once: {error}"));
     }
     let is_by_the_clock = !options.once && !options.dry_run && options.at.is_none();
-    if is_by_the_clock && is_anything_due(options, &config, shard, &entrance.found.state) {
-        stop.sleep(crate::run::splay(&config, environment));
+    let splay = crate::run::splay(&config, environment);
+    if is_by_the_clock && !splay.is_zero() {
+        // Before the lock: others may run meanwhile.
+        let found = crate::run::look(&config, environment).found;
+        if !due(options, &config, shard, &found.state).is_empty() {
+            log::info!("waits for {}, its share of `agent.splay`", table::short(splay));
+            stop.sleep(splay);
+        }
     }
+    let entrance = if options.dry_run {
+        crate::run::look(&config, environment)
+    } else {
+        crate::run::enter(&config, environment, until(options.wait)).map_err(|held| {
+            let found = crate::run::look(&config, environment).found;
+            let due = due(options, &config, shard, &found.state);
+            turned_away(options, &due, &held)
+        })?
+    };
     // The run's time and clock begin when it can.
     let has_waited = options.wait.is_some() || is_by_the_clock;
     let started = if has_waited { Instant::now() } else { started };
@@ -81,16 +92,25 @@ pub(super) fn begin(
     if plan.jobs.is_empty()
         && let Some(next_ms) = plan.next_ms
     {
-        if io::stderr().is_terminal() && !common.quiet {
-            let next = table::moment(next_ms);
-            say(format_args!("nothing is due before {next}; `--once` runs every job now"));
+        let is_asked_for = options.report.is_some() || options.dry_run;
+        if !is_asked_for && !crate::run::is_anything_waiting(&plan, environment) {
+            let is_watched = io::stderr().is_terminal() && !common.quiet;
+            if is_watched || common.verbose > 0 || !options.only.is_empty() {
+                let next = table::moment(next_ms);
+                say(format_args!("nothing is due before {next}; `--once` runs every job now"));
+            }
+            return Err(Status::Success);
         }
-        return Err(Status::Success);
+        // A run without jobs: what waits is sent, and the run has nothing to say about itself.
+        plan.run_metrics = false;
     }
     if options.report.is_some() {
         let is_demonstration =
             Origin::choose(common.config.as_deref(), environment) == Origin::Demonstration;
         leave_standard_output(&mut plan, is_demonstration)?;
+    }
+    if let Some(lock) = &entrance.lock {
+        lock.tell_jobs(plan.jobs.iter().map(|job| &*job.id));
     }
     let heartbeat =
         heartbeat.map(|section| Heartbeat::start(&section, &plan.config_directory, environment));
@@ -111,28 +131,30 @@ fn leave_standard_output(plan: &mut Plan, is_demonstration: bool) -> Result<(), 
     Ok(())
 }
 
-/// Another run has the lock: that matters where there was something to do.
-fn turned_away(
-    options: &Run,
-    config: &Config,
-    shard: Option<Shard>,
-    state: &State,
-    held: &NotLocked,
-) -> Status {
-    if !options.once && !is_anything_due(options, config, shard, state) {
+/// Another run has the lock: that matters where there was something to do that it does not do.
+fn turned_away(options: &Run, due: &[&str], held: &NotLocked) -> Status {
+    let is_at_work = |job: &&str| match held {
+        NotLocked::Held { jobs, .. } => jobs.iter().any(|running| running == job),
+        NotLocked::Impossible(_) => false,
+    };
+    if !options.once && due.iter().all(is_at_work) {
         return Status::Success;
     }
     say(format_args!("error: {held}"));
+    say(format_args!("hint: `--wait 30s` waits for it"));
     Status::Locked
 }
 
-fn is_anything_due(options: &Run, config: &Config, shard: Option<Shard>, state: &State) -> bool {
+/// The jobs whose turn it is, of those that were asked for.
+fn due<'a>(options: &Run, config: &'a Config, shard: Option<Shard>, state: &State) -> Vec<&'a str> {
     let now_ms = options.at.unwrap_or_else(wall_clock_ms);
     let is_asked_for = |id: &str| options.only.is_empty() || options.only.iter().any(|o| o == id);
     let jobs = plan::schedule(config, state, now_ms).into_iter();
     jobs.zip(plan::in_shard(config, shard))
         .filter(|(job, is_in_shard)| *is_in_shard && is_asked_for(job.id))
-        .any(|(job, _)| matches!(job.turn, Turn::Due { .. }))
+        .filter(|(job, _)| matches!(job.turn, Turn::Due { .. }))
+        .map(|(job, _)| job.id)
+        .collect()
 }
 
 /// Takes the daemon directory's lock, if there can be one, and what the last run left. That another run has it is told.

@@ -66,7 +66,7 @@ impl Bodies {
         for (place, listing) in
             [(Place::Waiting, spool.list()), (Place::Quarantine, spool.quarantined())]
         {
-            let Listing { entries, error } = listing;
+            let Listing { entries, error, .. } = listing;
             self.errors.extend(error.map(|error| chain(&error)));
             self.all.extend(entries.into_iter().map(|entry| Found {
                 output: output.to_owned(),

@@ -65,6 +65,8 @@ pub(super) fn send(
     };
     plan.jobs.clear();
     plan.run_metrics = false;
+    // Whoever asks for it by hand knows that the output is back.
+    plan.heeds_pauses = false;
     plan.outputs.retain(|output| receiving.contains(&output.id));
     let stop = Stop::default();
     if let Err(error) = signals::stop_in_order(&stop) {

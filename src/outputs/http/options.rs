@@ -16,6 +16,9 @@ use super::super::Surroundings;
 use super::Error;
 use super::proxies::{Variables, proxy};
 
+/// How long a request may take when the options do not say.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How a server is reached. Relative paths start at the configuration's folder.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -24,7 +27,7 @@ pub struct Http {
     pub auth: Option<Auth>,
     /// Headers, each a text or a secret; they take the place of the output's own.
     pub headers: IndexMap<HeaderName, Secret>,
-    /// How long a request may take from its beginning to the end of the answer. Default: what is left of the run.
+    /// How long a request may take from its beginning to the end of the answer. Default: 30 s, and at most half of what is left of the run.
     pub timeout: Option<Period>,
     /// A PEM file with the certificate authorities to trust, instead of the built-in ones.
     pub ca_file: Option<PathBuf>,
@@ -87,7 +90,9 @@ impl Http {
     /// How long a request that begins now may take.
     pub(super) fn left_until(&self, deadline: Instant) -> Duration {
         let left = deadline.saturating_duration_since(Instant::now());
-        self.timeout.map_or(left, |timeout| timeout.get().min(left))
+        // Without a word half of what is left: a server that hangs must not use up all of the run.
+        let most = self.timeout.map_or_else(|| DEFAULT_TIMEOUT.min(left / 2), Period::get);
+        most.min(left)
     }
 
     pub(super) fn client(&self, surroundings: &Surroundings) -> Client {

@@ -35,6 +35,10 @@ impl Spool {
         let mut bytes = 0_u64;
         // From the newest, so that the oldest are those that find no room.
         for (entry, why) in entries.iter().zip(&mut given_up).rev() {
+            // One that is too large by itself takes no others with it.
+            if entry.bytes() > self.caps.bytes {
+                *why = Some("it is larger than the spool may be");
+            }
             if why.is_none() {
                 bytes = bytes.saturating_add(entry.bytes());
                 *why = (bytes > self.caps.bytes).then_some("too much waits");

@@ -36,4 +36,5 @@ mod spool_commands;
 #[cfg(feature = "lambda")]
 mod ssm;
 mod tree;
+mod webhook;
 mod workspace;

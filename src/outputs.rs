@@ -36,6 +36,7 @@ mod pushgateway;
 mod repeats;
 pub mod sqlite;
 mod stdout;
+mod telemetry;
 mod template;
 mod textfile;
 mod webhook;
@@ -208,6 +209,7 @@ pub static OUTPUTS: &[Definition] = &[
     define::<otlp::Otlp>("otlp", page!("outputs/otlp.rs")),
     define::<pushgateway::Pushgateway>("pushgateway", page!("outputs/pushgateway.rs")),
     define::<textfile::Textfile>("textfile", page!("outputs/textfile.rs")),
+    define::<telemetry::Telemetry>("telemetry", page!("outputs/telemetry.rs")),
     define::<webhook::Webhook>("webhook", page!("outputs/webhook.rs")),
     define::<file::File>("file", page!("outputs/file.rs")),
     define::<stdout::Stdout>("stdout", page!("outputs/stdout.rs")),

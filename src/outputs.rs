@@ -25,6 +25,7 @@ mod graphite_http;
 mod halves;
 pub mod http;
 mod influxdb;
+mod json_array;
 pub mod json_lines;
 pub mod otlp;
 pub mod pattoo;
@@ -35,8 +36,10 @@ mod pushgateway;
 mod repeats;
 pub mod sqlite;
 mod stdout;
+mod telemetry;
 mod template;
 mod textfile;
+mod webhook;
 
 pub use body::Body;
 
@@ -206,6 +209,8 @@ pub static OUTPUTS: &[Definition] = &[
     define::<otlp::Otlp>("otlp", page!("outputs/otlp.rs")),
     define::<pushgateway::Pushgateway>("pushgateway", page!("outputs/pushgateway.rs")),
     define::<textfile::Textfile>("textfile", page!("outputs/textfile.rs")),
+    define::<telemetry::Telemetry>("telemetry", page!("outputs/telemetry.rs")),
+    define::<webhook::Webhook>("webhook", page!("outputs/webhook.rs")),
     define::<file::File>("file", page!("outputs/file.rs")),
     define::<stdout::Stdout>("stdout", page!("outputs/stdout.rs")),
 ];

@@ -34,6 +34,7 @@ use serde_json::value::RawValue;
 use super::graphite::naming::{Naming, Text};
 use super::graphite::{name_conflicts, usual_name};
 use super::http::{self, Http, Post};
+use super::json_array::Array;
 use super::repeats::Repeats;
 use super::template::Template;
 use super::{Body, Destination, Output, Part, Receipt, Surroundings};
@@ -237,29 +238,6 @@ impl Output for GraphiteHttp {
     }
 }
 
-/// A JSON array with an element on each line.
-struct Array<'a> {
-    to: &'a mut dyn Write,
-    is_empty: bool,
-}
-
-impl<'a> Array<'a> {
-    fn begin(to: &'a mut dyn Write) -> io::Result<Self> {
-        to.write_all(b"[")?;
-        Ok(Self { to, is_empty: true })
-    }
-
-    fn push(&mut self, element: &[u8]) -> io::Result<()> {
-        self.to.write_all(if self.is_empty { b"\n" } else { b",\n" })?;
-        self.is_empty = false;
-        self.to.write_all(element)
-    }
-
-    fn end(self) -> io::Result<()> {
-        self.to.write_all(b"\n]\n")
-    }
-}
-
 /// How many elements an [`Array`] has.
 fn count(body: &Body) -> io::Result<u64> {
     let mut reader = body.open()?;
@@ -273,8 +251,8 @@ fn count(body: &Body) -> io::Result<u64> {
             Err(error) => return Err(error),
         }
     }
-    // The brackets stand on lines of their own.
-    Ok(lines.saturating_sub(2))
+    // One behind the opening bracket, and one before the closing one.
+    Ok(lines.saturating_sub(1))
 }
 
 #[cfg(test)]

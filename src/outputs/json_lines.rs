@@ -55,6 +55,14 @@ pub fn halve(body: &[u8]) -> Option<[Part; 2]> {
     Some([part(first), part(second)])
 }
 
+/// Appends one datapoint as such an object, without a line end.
+///
+/// # Errors
+/// None: a vector takes all, and every part of a datapoint can be written.
+pub fn write_datapoint(view: View<'_>, to: &mut Vec<u8>) -> io::Result<()> {
+    serde_json::to_writer(to, &Line(view)).map_err(io::Error::from)
+}
+
 struct Line<'a>(View<'a>);
 
 impl Serialize for Line<'_> {

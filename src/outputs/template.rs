@@ -3,9 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use collectors::datapoint::LabelKind;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::payload::View;
 
 /// A text with places in braces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +80,36 @@ impl Template {
     /// Its pieces, at least one.
     pub(super) fn pieces(&self) -> &[Piece] {
         &self.0
+    }
+
+    /// The name of a datapoint, as it stands; several labels have dots between them.
+    pub(super) fn of(&self, view: View<'_>, host: &str) -> String {
+        let mut name = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(text) => name.push_str(text),
+                Piece::Key => name.push_str(view.key()),
+                Piece::Target => name.push_str(view.target()),
+                Piece::Host => name.push_str(host),
+                Piece::Label(wanted) => {
+                    let label = view.labels(LabelKind::Identity).find(|(known, _)| known == wanted);
+                    name.push_str(label.map_or("", |(_, value)| value));
+                }
+                Piece::Labels => {
+                    let values: Vec<_> = self.other_labels(view).collect();
+                    name.push_str(&values.join("."));
+                }
+            }
+        }
+        name
+    }
+
+    /// The values of a datapoint's labels that have no place of their own, by their names.
+    pub(super) fn other_labels<'a>(&self, view: View<'a>) -> impl Iterator<Item = &'a str> {
+        let mut labels: Vec<_> = view.labels(LabelKind::Identity).collect();
+        labels.retain(|(name, _)| !self.has(&Piece::Label((*name).to_owned())));
+        labels.sort_unstable();
+        labels.into_iter().map(|(_, value)| value)
     }
 
     /// Whether it has that place.

@@ -38,6 +38,18 @@ const CASES: &[Case] = &[
         waits: false,
     },
     Case {
+        output: "webhook",
+        options: "url: http://127.0.0.1:PORT/hook, secret: hunter2",
+        accepted: || Answer::status(202),
+        waits: true,
+    },
+    Case {
+        output: "telemetry",
+        options: "url: http://127.0.0.1:PORT, api_key: hunter2",
+        accepted: || Answer::Status(200, "", r#"{"errors":[],"skipped":[]}"#.into()),
+        waits: true,
+    },
+    Case {
         output: "graphite_http",
         options: "url: http://127.0.0.1:PORT, flavour: tsdb_gw, token: hunter2",
         accepted: || Answer::Status(200, "", r#"{"Invalid":0,"Published":1}"#.into()),

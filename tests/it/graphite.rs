@@ -55,12 +55,12 @@ fn fetch(file: &Path, from: i64, until: i64) -> Vec<(i64, f64)> {
     let fetched = Command::new("whisper-fetch")
         .arg(format!("--from={}", from - 1))
         .arg(format!("--until={}", until + 1))
-        .arg("--drop=nulls")
         .arg(file)
         .output()
         .expect("`whisper-fetch` starts; install Debian's package `python3-whisper`");
     let text = String::from_utf8_lossy(&fetched.stdout).into_owned();
     let values = text.lines().filter_map(|line| line.split_once('\t'));
+    let values = values.filter(|(_, value)| *value != "None");
     values.map(|(at, value)| (at.parse().expect(at), value.parse().expect(value))).collect()
 }
 

@@ -35,5 +35,7 @@ mod spool;
 mod spool_commands;
 #[cfg(feature = "lambda")]
 mod ssm;
+mod telemetry;
 mod tree;
+mod webhook;
 mod workspace;

@@ -115,10 +115,7 @@ impl Naming<'_> {
                     path.push_str(&node(label.map_or("", |(_, value)| value)));
                 }
                 Piece::Labels => {
-                    let mut labels: Vec<_> = view.labels(LabelKind::Identity).collect();
-                    labels.retain(|(name, _)| !self.name.has(&Piece::Label((*name).to_owned())));
-                    labels.sort_unstable();
-                    let values: Vec<_> = labels.iter().map(|(_, value)| node(value)).collect();
+                    let values: Vec<_> = self.name.other_labels(view).map(node).collect();
                     path.push_str(&values.join("."));
                 }
             }

@@ -51,21 +51,21 @@ pub(super) fn encode(
             let number = names_of.of(point, &mut texts, &mut names);
             let tags = tags_of.of(point, &mut texts);
             let Name { measurement, field } = names.get(number);
-            let (measurement, field) = (texts.get(measurement), texts.get(field));
             let value = batch.value(point);
-            if let Some(reason) = refusal(layout, measurement, field, &value, point.timestamp_ms) {
+            let named = (texts.get(measurement), texts.get(field));
+            if let Some(reason) = refusal(layout, named, &value, point.timestamp_ms) {
                 encoded.refuse(job, batch.text(point.key), reason);
                 continue;
             }
-            let place = Place { name: number, tags, timestamp_ms: point.timestamp_ms };
+            let place = Place { name: number, tags: tags.id, timestamp_ms: point.timestamp_ms };
             if let Some(first) = places.first(place, (batch_place, point_place)) {
                 let is_same = first == value;
                 *if is_same { &mut encoded.duplicates } else { &mut encoded.superseded } += 1;
                 continue;
             }
-            out.extend_from_slice(measurement);
-            out.extend_from_slice(texts.get(tags));
-            out.extend_from_slice(field);
+            for text in [measurement, tags, field] {
+                texts.copy(text, &mut out);
+            }
             write_value(layout, &value, point.data_type, &mut out);
             out.extend_from_slice(end.of(point.timestamp_ms));
             encoded.datapoints += 1;
@@ -82,8 +82,7 @@ pub(super) fn encode(
 /// Why there can be no such line.
 fn refusal(
     layout: &Layout<'_>,
-    measurement: &[u8],
-    field: &[u8],
+    (measurement, field): (&[u8], &[u8]),
     value: &Value<'_>,
     timestamp_ms: i64,
 ) -> Option<&'static str> {

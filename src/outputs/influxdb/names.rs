@@ -11,51 +11,76 @@ use super::super::template::{Piece, Template};
 use super::escape;
 use super::line::Layout;
 
-/// A text of [`Texts`].
+/// The number of a text: equal texts have equal numbers.
 pub(super) type Id = u32;
 
-/// Each text once. Equal texts have equal ids, whatever job they come from.
+/// Where a text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Text {
+    pub(super) id: Id,
+    start: usize,
+    length: usize,
+}
+
+/// So many bytes are copied at once: a copy of known length is a few instructions, and no call.
+const CHUNK_BYTES: usize = 32;
+
+/// Each text once. Equal texts are one, whatever job they come from.
 #[derive(Default)]
 pub(super) struct Texts {
+    /// Behind the last text is at least a chunk of anything.
     bytes: Vec<u8>,
-    ends: Vec<usize>,
+    texts: Vec<Text>,
     table: HashTable<Id>,
     hasher: DefaultHashBuilder,
 }
 
 impl Texts {
-    pub(super) fn get(&self, id: Id) -> &[u8] {
-        slice(&self.bytes, &self.ends, id)
+    pub(super) fn get(&self, text: Text) -> &[u8] {
+        slice(&self.bytes, text)
+    }
+
+    /// Appends a text.
+    pub(super) fn copy(&self, text: Text, out: &mut Vec<u8>) {
+        let end = out.len() + text.length;
+        for at in (text.start..text.start + text.length).step_by(CHUNK_BYTES) {
+            match self.bytes[at..].first_chunk::<CHUNK_BYTES>() {
+                Some(chunk) => out.extend_from_slice(chunk),
+                None => out.extend_from_slice(&self.bytes[at..]),
+            }
+        }
+        out.truncate(end);
     }
 
     /// Stores what `write` appends.
-    fn store(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Id {
-        let start = self.bytes.len();
-        write(&mut self.bytes);
-        let Self { bytes, ends, table, hasher } = self;
-        let hash = hasher.hash_one(&bytes[start..]);
-        if let Some(&id) = table.find(hash, |&id| slice(bytes, ends, id) == &bytes[start..]) {
-            bytes.truncate(start);
-            return id;
+    fn store(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Text {
+        let Self { bytes, texts, table, hasher } = self;
+        let start = texts.last().map_or(0, |last| last.start + last.length);
+        bytes.truncate(start);
+        write(bytes);
+        let text = Text { id: number(texts.len()), start, length: bytes.len() - start };
+        bytes.extend_from_slice(&[0; CHUNK_BYTES]);
+        let hash = hasher.hash_one(slice(bytes, text));
+        let is_same = |&id: &Id| slice(bytes, texts[id as usize]) == slice(bytes, text);
+        if let Some(&id) = table.find(hash, is_same) {
+            return texts[id as usize];
         }
-        let id = number(ends.len());
-        ends.push(bytes.len());
-        table.insert_unique(hash, id, |&id| hasher.hash_one(slice(bytes, ends, id)));
-        id
+        texts.push(text);
+        let rehash = |&id: &Id| hasher.hash_one(slice(bytes, texts[id as usize]));
+        table.insert_unique(hash, text.id, rehash);
+        text
     }
 }
 
-fn slice<'a>(bytes: &'a [u8], ends: &[usize], id: Id) -> &'a [u8] {
-    let index = id as usize;
-    let start = if index == 0 { 0 } else { ends[index - 1] };
-    &bytes[start..ends[index]]
+fn slice(bytes: &[u8], text: Text) -> &[u8] {
+    &bytes[text.start..text.start + text.length]
 }
 
 /// A measurement and a field, with `=` behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Name {
-    pub(super) measurement: Id,
-    pub(super) field: Id,
+    pub(super) measurement: Text,
+    pub(super) field: Text,
 }
 
 /// Every [`Name`] of a payload, by a number.
@@ -131,33 +156,38 @@ impl<'a> NamesOf<'a> {
     }
 }
 
+/// How many sets of tags are found without a look into the table.
+const RECENT: usize = 64;
+
 /// The sets of tags of a batch's datapoints, each written once: a comma before each tag, and a space behind the last.
 pub(super) struct TagsOf<'a> {
     layout: &'a Layout<'a>,
     batch: &'a Batch,
     /// By target, where it makes a difference, and attributes.
-    known: HashMap<u64, Id, DefaultHashBuilder>,
-    last: Option<(u64, Id)>,
+    known: HashMap<u64, Text, DefaultHashBuilder>,
+    /// Those that were used last, each at the place that its attributes have.
+    recent: [Option<(u64, Text)>; RECENT],
 }
 
 impl<'a> TagsOf<'a> {
     pub(super) fn new(layout: &'a Layout<'a>, batch: &'a Batch) -> Self {
-        Self { layout, batch, known: HashMap::default(), last: None }
+        Self { layout, batch, known: HashMap::default(), recent: [None; RECENT] }
     }
 
-    pub(super) fn of(&mut self, point: &Point, texts: &mut Texts) -> Id {
-        let Self { layout, batch, known, last } = self;
+    pub(super) fn of(&mut self, point: &Point, texts: &mut Texts) -> Text {
+        let Self { layout, batch, known, recent } = self;
         let target = if layout.target_tag.is_some() { point.target.index() as u64 } else { 0 };
-        let place = target << 32 | point.attributes.index() as u64;
-        if let Some((known, id)) = *last
-            && known == place
-        {
-            return id;
+        let key = target << 32 | point.attributes.index() as u64;
+        let recent = &mut recent[point.attributes.index() % RECENT];
+        match recent {
+            Some((known, text)) if *known == key => *text,
+            _ => {
+                let make = || texts.store(|out| write_tags(layout, point, batch, out));
+                let text = *known.entry(key).or_insert_with(make);
+                *recent = Some((key, text));
+                text
+            }
         }
-        let make = || texts.store(|out| write_tags(layout, point, batch, out));
-        let id = *known.entry(place).or_insert_with(make);
-        *last = Some((place, id));
-        id
     }
 }
 

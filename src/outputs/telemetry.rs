@@ -1,0 +1,236 @@
+//! Datapoints to the flows of Telemetry (telemetryapp.com, TelemetryTV), in one batch.
+//!
+//! Each datapoint sets a property of a flow. The flow's tag and the property's name are made of text, `{key}`,
+//! `{target}`, `{host}`, `{label.NAME}` and `{labels}`: by default the key is the tag, and the property is `value`.
+//! With `tag: "{target}"` and `property: "{key}"` all that is known of a target is one flow. What several jobs bring
+//! for one flow is merged property by property; of two values for one property the newest is sent, and the others are
+//! counted.
+//!
+//! `update: merge` (the default) leaves the flow's other properties as they are, `replace` takes them away, and
+//! `json_patch` sets each property by an operation of its own. With `expires_after` a flow is marked as out of date
+//! when nothing new has come for so long.
+//!
+//! Telemetry answers 200 also when it skips flows, such as those that do not exist. The answer is read: the flows that it
+//! would not update are found and set aside with what it says, and all others are in.
+//!
+//! ```yaml
+//! outputs:
+//!   - telemetry:
+//!       api_key: {env: TELEMETRY_API_KEY}
+//!       tag: "{host}_{key}"
+//!       expires_after: 15m
+//! ```
+
+mod answer;
+mod flows;
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use collectors::decode::Problem;
+use collectors::period::Period;
+use collectors::secret::Secret;
+use collectors::web::{Auth, NotAUrl, Url};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::http::{self, Http, Method, Post};
+use super::template::{Piece, Template};
+use super::{Body, Destination, Output, Part, Receipt, Surroundings};
+use crate::payload::{Encoded, Payload};
+use crate::report::chain;
+use flows::Flows;
+
+/// The options of `telemetry`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Telemetry {
+    /// Where the API is. Default: `https://api.telemetrytv.com`.
+    #[serde(default)]
+    url: Option<Url>,
+    /// The API key.
+    api_key: Secret,
+    /// How flows are updated.
+    #[serde(default)]
+    update: Update,
+    /// What the API calls what flows hold.
+    #[serde(default)]
+    resource: Resource,
+    /// The tag of a channel, for flows that are its own. Default: none.
+    #[serde(default)]
+    channel: Option<String>,
+    /// The flow's tag.
+    #[serde(default = "key")]
+    tag: Template,
+    /// The property that a datapoint sets.
+    #[serde(default = "value")]
+    property: Template,
+    /// How long after the run a flow counts as out of date. Default: never.
+    #[serde(default)]
+    expires_after: Option<Period>,
+    /// How the server is reached.
+    #[serde(default)]
+    http: Http,
+}
+
+/// How flows are updated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Update {
+    /// Other properties of a flow stay.
+    #[default]
+    Merge,
+    /// Other properties of a flow are taken away.
+    Replace,
+    /// By operations of JSON Patch.
+    JsonPatch,
+}
+
+/// What the API calls what flows hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Resource {
+    /// `/data`
+    #[default]
+    Data,
+    /// `/metrics`, as later versions of the API say.
+    Metrics,
+}
+
+const DEFAULT_URL: &str = "https://api.telemetrytv.com";
+
+fn key() -> Template {
+    Template::from([Piece::Key])
+}
+
+fn value() -> Template {
+    Template::from([Piece::Text("value".into())])
+}
+
+impl Telemetry {
+    fn batch_url(&self) -> Result<Url, NotAUrl> {
+        let resource = match self.resource {
+            Resource::Data => "data",
+            Resource::Metrics => "metrics",
+        };
+        let path = match &self.channel {
+            Some(tag) => {
+                format!("/channels/{}/{resource}", utf8_percent_encode(tag, NON_ALPHANUMERIC))
+            }
+            None => format!("/{resource}"),
+        };
+        match &self.url {
+            Some(url) => url.below(&path),
+            None => Url::parse(DEFAULT_URL)?.below(&path),
+        }
+    }
+
+    fn auth(&self) -> Auth {
+        Auth::Basic { user: self.api_key.clone(), password: None }
+    }
+
+    fn method(&self) -> Method {
+        if self.update == Update::Replace { Method::Post } else { Method::Patch }
+    }
+
+    fn content_type(&self) -> &'static str {
+        match self.update {
+            Update::JsonPatch => "application/json-patch+json",
+            Update::Merge | Update::Replace => "application/json",
+        }
+    }
+}
+
+impl Output for Telemetry {
+    fn encode(&self, payload: &Payload, to: &mut dyn Write) -> io::Result<Encoded> {
+        let mut encoded = Encoded::default();
+        let mut flows = Flows::default();
+        let host = &payload.agent.hostname;
+        for view in payload.datapoints() {
+            let (tag, property) = (self.tag.of(view, host), self.property.of(view, host));
+            if let Err(reason) = flows.set(tag, property, view, &mut encoded) {
+                encoded.refuse(view.job, view.key(), reason);
+            }
+        }
+        let expires_at = self.expires_after.map(|after| {
+            let seconds = i64::try_from(after.get().as_secs()).unwrap_or(i64::MAX);
+            payload.timestamp_ms.div_euclid(1000).saturating_add(seconds)
+        });
+        flows.write(self.update == Update::JsonPatch, expires_at, to)?;
+        Ok(encoded)
+    }
+
+    fn destination(&self, _: &Surroundings) -> Destination {
+        let method = if self.method() == Method::Post { "POST" } else { "PATCH" };
+        let url = self.batch_url().map_or_else(|error| error.to_string(), |url| url.to_string());
+        let own = ("Content-Type".to_owned(), self.content_type().to_owned());
+        let shown = self.http.shown_headers_with(Some(&self.auth()));
+        Destination { method, url, headers: [own].into_iter().chain(shown).collect() }
+    }
+
+    fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt {
+        let url = match self.batch_url() {
+            Ok(url) => url.uri().to_string(),
+            Err(error) => return Receipt::Retry { reason: chain(&error), after: None },
+        };
+        let post = Post {
+            method: self.method(),
+            headers: &[("Content-Type", self.content_type())],
+            auth: Some(self.auth()),
+            ..Post::new(&self.http, surroundings, &url, body)
+        };
+        match http::post(&post, deadline) {
+            Ok(answer) => answer::receipt(&answer),
+            Err(error) => error.receipt(),
+        }
+    }
+
+    fn halve(&self, body: &[u8]) -> Option<[Part; 2]> {
+        flows::halve(body)
+    }
+
+    fn subject(&self, body: &[u8]) -> Option<String> {
+        flows::only_tag(body)
+    }
+
+    fn check(&self, surroundings: &Surroundings, deadline: Instant) -> Result<String, String> {
+        let url = match &self.url {
+            Some(url) => url.clone(),
+            None => Url::parse(DEFAULT_URL).map_err(|error| chain(&error))?,
+        };
+        let boards = url.below("/boards").map_err(|error| chain(&error))?.uri().to_string();
+        let answer = http::get(&boards, Some(&self.auth()), &self.http, surroundings, deadline);
+        match answer.map_err(|error| chain(&error))? {
+            answer if answer.status == 200 => Ok(format!("`{url}` lets us in")),
+            answer => Err(format!("`{url}`: {}", answer.describe())),
+        }
+    }
+
+    fn secrets(&self) -> Vec<&Secret> {
+        [&self.api_key].into_iter().chain(self.http.secrets()).collect()
+    }
+
+    fn conflicts(&self) -> Vec<Problem> {
+        let mut problems = self.http.conflicts();
+        let mut clash = |path: &[&str], message: &str| problems.push(Problem::at(path, message));
+        if !self.tag.has(&Piece::Key) && !self.property.has(&Piece::Key) {
+            clash(
+                &["tag"],
+                "neither `tag` nor `property` has `{key}`: all values would be one property",
+            );
+        }
+        if self.http.auth.is_some() {
+            clash(&["http", "auth"], "`api_key` says who asks: leave out `http.auth`");
+        }
+        if self.url.as_ref().is_some_and(|url| url.uri().query().is_some()) {
+            clash(&["url"], "the URL has a query, which no path can be added to");
+        }
+        if self.channel.as_ref().is_some_and(String::is_empty) {
+            clash(&["channel"], "the tag is empty");
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests;

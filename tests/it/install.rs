@@ -61,7 +61,7 @@ fn the_interval_is_that_of_the_jobs() {
     let cron = install(&workspace, &["cron", "--print"]).exit(0).prints("\n* * * * * root ");
     cron.says("job `fast` is meant to run every 30s; cron can start it every 1m only");
     let systemd = install(&workspace, &["systemd", "--print"]).exit(0);
-    systemd.prints("OnCalendar=*:*:0/30\n").prints("TimeoutStartSec=60\n");
+    systemd.prints("OnCalendar=*:*:0/30\n").prints("TimeoutStartSec=54\n");
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn a_second_run_gives_way_or_waits() {
         let second = workspace.run(&["run", "--once"]).exit(6).says("another run holds");
         let stderr = second.stderr();
         assert!(stderr.contains("process ") && stderr.contains(" since 20"), "{stderr}");
-        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert_eq!(stderr.lines().count(), 2, "and a hint: {stderr}");
         // It takes no lock, and needs none.
         workspace.run(&["run", "--once", "--dry-run"]).exit(0);
         workspace.run(&["run", "--once", "--wait", "60s"]).exit(0).silent();

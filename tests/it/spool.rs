@@ -104,7 +104,7 @@ fn what_waits_for_an_output_that_is_gone_is_told() {
             "{main}\noutputs: [{{file: {{path: out.jsonl}}}}]\njobs: [{{id: a, random: {{}}}}]\n"
         ),
     );
-    workspace.run(&["run", "--once"]).exit(0).says("1 bodies wait in").says(SPOOL);
+    workspace.run(&["run", "--once"]).exit(0).says("1 body waits in").says(SPOOL);
 }
 
 #[test]

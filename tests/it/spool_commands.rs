@@ -152,7 +152,7 @@ fn what_waits_for_an_output_that_is_gone_is_listed_and_can_be_dropped() {
         ),
     );
     workspace.run(&["spool", "list"]).exit(0).prints("far (not configured)");
-    workspace.run(&["spool", "send"]).exit(0).says("1 bodies wait in");
+    workspace.run(&["spool", "send"]).exit(0).says("1 body waits in");
     assert_eq!(rows(&workspace).len(), 1);
     workspace.run(&["spool", "drop", "--output", "far"]).exit(0).prints("dropped 2 datapoints");
     assert!(rows(&workspace).is_empty());

@@ -5,6 +5,10 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long something is waited for that must come.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder with `collector.yaml` and a daemon directory, gone when dropped.
 pub(crate) struct Workspace {
@@ -68,12 +72,14 @@ impl Workspace {
 
     /// Waits until a file has a line, and gives that.
     pub(crate) fn wait_for_line(&self, name: &str) -> String {
+        let end = Instant::now() + PATIENCE;
         loop {
+            assert!(Instant::now() < end, "`{name}` has no line");
             let written = fs::read_to_string(self.path(name)).unwrap_or_default();
             if let Some((line, _)) = written.split_once('\n') {
                 return line.to_owned();
             }
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -151,6 +157,22 @@ impl Running {
     pub(crate) fn signal(&self, name: &str) {
         let kill = Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status();
         assert!(kill.expect("kill").success());
+    }
+
+    /// Waits until it has a thread of that name.
+    pub(crate) fn wait_for_thread(&self, name: &str) {
+        let tasks = format!("/proc/{}/task", self.0.id());
+        let end = Instant::now() + PATIENCE;
+        let is_there = || {
+            let mut tasks = fs::read_dir(&tasks).into_iter().flatten().flatten();
+            tasks.any(|task| {
+                fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name)
+            })
+        };
+        while !is_there() {
+            assert!(Instant::now() < end, "there is no thread `{name}`");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Kills it as no process can prevent, and waits until it is gone.

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use collectors::page::Page;
+
 use crate::workspace::Workspace;
 
 #[test]
@@ -64,6 +66,22 @@ fn show_lists_the_options_inside_others() {
             "{shown}"
         );
     }
+}
+
+#[test]
+fn the_readme_lists_what_there_is() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
+    let collectors = collectors::COLLECTORS.iter().map(|one| (one.name, one.page));
+    let outputs = collector::outputs::OUTPUTS.iter().map(|one| (one.name, one.page));
+    let rows = |pages: &mut dyn Iterator<Item = (&'static str, Page)>| {
+        let rows = pages.map(|(name, page)| format!("| `{name}` | {} |\n", page.summary()));
+        rows.collect::<String>()
+    };
+    let (collectors, outputs) = (rows(&mut collectors.into_iter()), rows(&mut outputs.into_iter()));
+    let table = format!(
+        "| collector | what it is |\n|---|---|\n{collectors}\n| output | what it is |\n|---|---|\n{outputs}"
+    );
+    assert!(readme.expect("the README").contains(&table), "the README needs this:\n{table}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::server::{Answer, Server, closed_port};
 use crate::service::{Program, Service};
 use crate::workspace::Workspace;
 
-const CARBON: Program = Program {
+pub(crate) const CARBON: Program = Program {
     package: "graphite-carbon",
     files: &[
         (
@@ -65,7 +65,7 @@ fn fetch(file: &Path, from: i64, until: i64) -> Vec<(i64, f64)> {
 }
 
 /// Carbon writes when it has time: waits until the file has that many values.
-fn wait_for(file: &Path, (from, until): (i64, i64), values: usize) -> Vec<(i64, f64)> {
+pub(crate) fn wait_for(file: &Path, (from, until): (i64, i64), values: usize) -> Vec<(i64, f64)> {
     let begin = Instant::now();
     loop {
         let found = fetch(file, from, until);

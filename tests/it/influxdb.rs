@@ -8,7 +8,7 @@ use crate::server::{Answer, Server};
 use crate::service::{Program, Service};
 use crate::workspace::Workspace;
 
-const INFLUXDB: Program = Program {
+pub(crate) const INFLUXDB: Program = Program {
     package: "influxdb",
     files: &[(
         "influxdb.conf",
@@ -31,7 +31,7 @@ bind-address = "127.0.0.1:0"
 };
 
 /// What a query gives: of its first series the rows.
-fn query(service: &Service, query: &str) -> Value {
+pub(crate) fn query(service: &Service, query: &str) -> Value {
     let escaped = utf8_percent_encode(query, NON_ALPHANUMERIC);
     let text = service.get(&format!("/query?db=my-db&epoch=ms&q={escaped}"));
     let mut answer: Value = serde_json::from_str(&text).expect("JSON");

@@ -6,6 +6,7 @@ mod cron;
 mod data;
 #[cfg(feature = "lambda")]
 mod deployment;
+mod everywhere;
 mod faults;
 mod golden;
 mod graphite;

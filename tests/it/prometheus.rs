@@ -9,7 +9,7 @@ use crate::server::{Answer, Server};
 use crate::service::{Program, Service};
 use crate::workspace::Workspace;
 
-const PROMETHEUS: Program = Program {
+pub(crate) const PROMETHEUS: Program = Program {
     package: "prometheus",
     files: &[("prometheus.yml", "global: {}\n")],
     arguments: &[
@@ -21,7 +21,7 @@ const PROMETHEUS: Program = Program {
     ready: "/-/ready",
 };
 
-const VICTORIA_METRICS: Program = Program {
+pub(crate) const VICTORIA_METRICS: Program = Program {
     package: "victoria-metrics",
     files: &[],
     arguments: &[
@@ -32,7 +32,7 @@ const VICTORIA_METRICS: Program = Program {
     ready: "/health",
 };
 
-const PUSHGATEWAY: Program = Program {
+pub(crate) const PUSHGATEWAY: Program = Program {
     package: "prometheus-pushgateway",
     files: &[],
     arguments: &["--web.listen-address=127.0.0.1:PORT"],
@@ -52,10 +52,10 @@ const NODE_EXPORTER: Program = Program {
 };
 
 /// Labels → time in milliseconds → value.
-type Found = BTreeMap<BTreeMap<String, String>, BTreeMap<i64, f64>>;
+pub(crate) type Found = BTreeMap<BTreeMap<String, String>, BTreeMap<i64, f64>>;
 
 /// Every raw sample around that time.
-fn samples(service: &Service, at_ms: i64) -> Found {
+pub(crate) fn samples(service: &Service, at_ms: i64) -> Found {
     let at = (at_ms / 1_000 + 60).to_string();
     let path = format!("/api/v1/query?query=%7Bjob%3D~%22.%2B%22%7D%5B30m%5D&time={at}");
     let answer: Value = serde_json::from_str(&service.get(&path)).expect("JSON");

@@ -169,11 +169,13 @@ impl Delivery<'_> {
     fn keep_bad(&mut self, spool: &Spool, entry: &Entry, sifted: Sifted) -> Sent {
         let Sifted { accepted, bad, interrupted } = sifted;
         if let Some((reason, after)) = interrupted {
-            return self.hold(
-                spool,
-                &format!("a rejected body is not yet sifted: {reason}"),
-                after,
-            );
+            let reason = format!("a rejected body is not yet sifted: {reason}");
+            // One that takes longer than a run has, in run after run, must not hold up the others.
+            if after.is_none() && self.failed_too_often(spool, entry) {
+                self.set_aside(spool, entry, &reason);
+                return Sent::Aside;
+            }
+            return self.hold(spool, &reason, after);
         }
         if let [Bad { reason, .. }] = bad.as_slice()
             && accepted == 0

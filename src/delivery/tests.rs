@@ -239,6 +239,77 @@ fn a_body_at_which_the_output_goes_on_failing_is_set_aside_when_others_go_throug
     assert!(report.note.is_some_and(|note| note.starts_with("500; it takes others; kept in")));
 }
 
+/// An output that fails at a body with a key, time and again.
+struct Choking {
+    bad: &'static str,
+    sent: Mutex<Vec<String>>,
+}
+
+impl Output for Choking {
+    fn encode(&self, payload: &Payload, to: &mut dyn Write) -> io::Result<Encoded> {
+        json_lines::encode(payload, to)
+    }
+
+    fn destination(&self, _: &Surroundings) -> Destination {
+        Destination { method: "WRITE", url: String::new(), headers: Vec::new() }
+    }
+
+    fn deliver(&self, body: &Body, _: &Surroundings, _: Instant) -> Receipt {
+        let mut text = String::new();
+        body.open().expect("a body").read_to_string(&mut text).expect("text");
+        if text.contains(self.bad) {
+            return fault();
+        }
+        self.sent.lock().expect("no panic").push(text);
+        Receipt::Accepted
+    }
+
+    fn check(&self, _: &Surroundings, _: Instant) -> Result<String, String> {
+        Ok(String::new())
+    }
+}
+
+#[test]
+fn bad_bodies_side_by_side_are_set_aside_one_after_the_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let spool = || Some(store.spool("out", "scripted"));
+    let output = Arc::new(Choking { bad: "\"k1\"", sent: Mutex::default() });
+    for run in 0..=20 {
+        // The first three have the key at which it chokes.
+        let payload = Payload { timestamp_ms: run, ..many(if run < 3 { 2 } else { 1 }) };
+        let (report, _) = sent(spool(), run, output.clone(), payload);
+        assert_eq!(report.faults, [""; 0]);
+    }
+    assert_eq!(store.spool("out", "scripted").list().entries, []);
+    assert_eq!(output.sent.lock().expect("no panic").len(), 18);
+    let aside = store.spool("out", "scripted").quarantined().entries;
+    assert_eq!(aside.iter().map(|entry| entry.timestamp_ms).collect::<Vec<_>>(), [0, 1, 2]);
+}
+
+#[test]
+fn a_body_that_takes_too_long_to_sift_run_after_run_is_set_aside_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let spool = || Some(store.spool("out", "scripted"));
+    let mut reports = (0..10).map(|run| {
+        let payload = many(if run == 0 { 8 } else { 0 });
+        sent(spool(), run, Picky::new(&["k3"], 2), payload).0
+    });
+    let report = reports.find(|report| report.waiting_bodies == 0).expect("it waits for ever");
+    assert_eq!((report.quarantined, report.lost, report.accepted), (8, 0, 0));
+}
+
+#[test]
+fn what_has_no_room_in_the_spool_is_not_safe() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let caps = crate::store::spool::Caps { bytes: 10, age: Duration::MAX };
+    let small = Some(store.spool("out", "scripted").with_caps(caps));
+    let (report, is_safe) = sent(small, 1, Picky::new(&[], 0), many(8));
+    assert_eq!((report.lost, report.waiting, is_safe), (8, 0, false));
+}
+
 #[test]
 fn an_output_that_is_back_between_two_bodies_takes_the_first_too() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -50,7 +50,7 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     replaced
 }
 
-/// As [`write`], where nothing may be there yet.
+/// As [`write()`], where nothing may be there yet.
 ///
 /// # Errors
 /// Any of the steps; [`io::ErrorKind::AlreadyExists`] when another was first.

@@ -268,8 +268,20 @@ const FAULTS: &[Fault] = &[
             mounted(server.port(), "size=64k", &remount("ro"), &remount("rw"))
         },
     },
+    Fault {
+        name: "the daemon directory is read-only, and a body waits in it",
+        happen: || {
+            let server = Server::answering(vec![Answer::status(503)]);
+            let before = format!(
+                "{} run --once; mount -o remount,ro tmpfs daemon;",
+                env!("CARGO_BIN_EXE_collector")
+            );
+            mounted(server.port(), "size=1m", &before, "mount -o remount,rw tmpfs daemon;")
+        },
+    },
     Fault { name: "another run is going", happen: two_at_once },
     Fault { name: "SIGTERM while a job hangs", happen: || signalled("TERM") },
+    Fault { name: "SIGHUP while a job hangs", happen: || signalled("HUP") },
     Fault { name: "kill -9 while a job hangs", happen: || signalled("KILL") },
     Fault {
         name: "a job hangs for ever",

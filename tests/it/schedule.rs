@@ -1,6 +1,6 @@
 //! Runs by the clock: whose turn it is, what is left for the next run, what is missing.
 
-use crate::server::closed_port;
+use crate::server::{Server, closed_port};
 use crate::workspace::Workspace;
 
 const MINUTE_MS: i64 = 60_000;
@@ -53,6 +53,24 @@ fn nothing_due_is_silent_and_once_runs_all() {
     assert_eq!(keys(&workspace), "abc");
     workspace.run(&["run", "--once", "--only", "c", "--at", &at(0)]).exit(0).silent();
     assert_eq!(keys(&workspace), "abcc");
+}
+
+#[test]
+fn what_waits_is_sent_and_told_also_when_nothing_is_due() {
+    let port = closed_port();
+    let workspace = Workspace::new(&format!(
+        "polling: {{polling_interval: 3600, ip_address: 127.0.0.1, ip_bind_port: {port}}}
+agent: {{timeout: 5s}}
+jobs: [{{id: a, random: {{}}}}]
+"
+    ));
+    workspace.run(&["run", "--at", &at(0)]).exit(4);
+    workspace.run(&["run", "--at", &at(1)]).exit(4).says("wait in 1 body");
+    let server = Server::on_port(port);
+    workspace.run(&["run", "--at", &at(2)]).exit(0).silent();
+    workspace.run(&["run", "--at", &at(3)]).exit(0).silent();
+    assert_eq!(server.requests().len(), 1, "no run without jobs has anything of its own to say");
+    workspace.run(&["run", "--only", "a", "--at", &at(4)]).exit(0).says("nothing is due before");
 }
 
 #[test]

@@ -6,6 +6,9 @@
 //! `{labels}` for the values of the other labels. What a name cannot hold (white space, `;`, `*` and the like, and
 //! dots within a target, a host or a label) becomes `_`, and an empty node is left out.
 //!
+//! The metrics of the run itself (`collector_job_duration_seconds` and the like) are named as all others, or stand below
+//! an `own_prefix`.
+//!
 //! Graphite holds numbers, one for each second of a metric: text is refused by name, or with `text: tag` becomes the tag
 //! `value` of a metric that is 1 and whose name ends in `_info`. Of two values for one second the first is sent, and
 //! the other counted.
@@ -36,7 +39,7 @@ use super::repeats::Repeats;
 use super::template::{Piece, Template};
 use super::{Body, Destination, Output, Receipt, Surroundings};
 use crate::payload::{Encoded, Payload};
-use crate::report::chain;
+use crate::report::{chain, metrics};
 use naming::{Named, Naming, Text};
 
 /// The options of `graphite`.
@@ -56,6 +59,11 @@ pub(super) struct Graphite {
     /// What becomes of text, which Graphite has no values for.
     #[serde(default)]
     text: Text,
+    /// Where the run's own metrics stand, such as `raintank.app.stats.taskagent.{host}`: they are then called
+    /// `<own_prefix>.<key>.<labels>.gauge64` and have no tags, as raintank's task agent has it. Default: they are named
+    /// as all others.
+    #[serde(default)]
+    own_prefix: Option<Template>,
 }
 
 const fn port() -> u16 {
@@ -85,6 +93,12 @@ pub(super) fn usual_name(has_tags: bool) -> Template {
     Template::from([Piece::Target, dot(), Piece::Key, dot(), Piece::Labels])
 }
 
+/// What one of the run's own metrics is called below a prefix; all of them are gauges.
+fn own_name(prefix: &Template) -> Template {
+    let text = |text: &str| Piece::Text(text.to_owned());
+    prefix.followed_by([text("."), Piece::Key, text("."), Piece::Labels, text(".gauge64")])
+}
+
 /// What cannot work with that name.
 pub(super) fn name_conflicts(name: Option<&Template>) -> Option<Problem> {
     let name = name.filter(|name| !name.has(&Piece::Key))?;
@@ -101,9 +115,13 @@ impl Output for Graphite {
             text: self.text,
             host: &payload.agent.hostname,
         };
+        let own_name = self.own_prefix.as_ref().map(own_name);
+        let own_naming = own_name.as_ref().map(|name| Naming { name, has_tags: false, ..naming });
         let mut encoded = Encoded::default();
         let mut repeats = Repeats::default();
         for view in payload.datapoints() {
+            let is_own = **view.job == *metrics::JOB;
+            let naming = own_naming.as_ref().filter(|_| is_own).unwrap_or(&naming);
             let named = match naming.name(view) {
                 Ok(named) => named,
                 Err(reason) => {

@@ -77,6 +77,11 @@ impl Template {
         if pieces.is_empty() { Err(Flaw::Empty) } else { Ok(Self(pieces)) }
     }
 
+    /// This one with more behind it.
+    pub(super) fn followed_by(&self, more: impl IntoIterator<Item = Piece>) -> Self {
+        Self(self.0.iter().cloned().chain(more).collect())
+    }
+
     /// Its pieces, at least one.
     pub(super) fn pieces(&self) -> &[Piece] {
         &self.0

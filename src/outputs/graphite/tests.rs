@@ -45,6 +45,20 @@ fn lines(options: &Json, payload: &Payload) -> (String, Encoded) {
 }
 
 #[test]
+fn the_runs_own_metrics_stand_below_their_prefix() {
+    let labels: &[(&str, &str)] = &[("job", "ns1"), ("collector", "http")];
+    let mut own = payload(&[("collector_job_success", Value::Int(1), labels, 5_000)]);
+    let options = json!({"host": "h", "own_prefix": "raintank.app.stats.taskagent.{host}"});
+    let (others, _) = lines(&options, &own);
+    assert!(others.starts_with("collector_job_success;collector=http;"), "{others}");
+    own.batches[0].job = metrics::JOB.into();
+    let (own, _) = lines(&options, &own);
+    let expected =
+        "raintank.app.stats.taskagent.web_1.collector_job_success.http.ns1.gauge64 1 5\n";
+    assert_eq!(own, expected);
+}
+
+#[test]
 fn a_name_holds_nothing_that_graphite_cannot_read() {
     let labels: &[(&str, &str)] =
         &[("disk name", "sda 1;x"), ("b", "~v.w"), ("none", ""), ("c=d", "e=f")];

@@ -35,7 +35,7 @@ def while_the_server_is_down(bench):
         commands.append(command)
     pairs = bench.pairs(*commands)
     more = pairs.ours("wall") - pairs.theirs("wall")
-    what = f"server down, {BODIES:,} bodies wait: longer than with none by".replace(",", " ")
+    what = f"server down, {BODIES} bodies wait: longer than with none by"
     yield Row.limited(what, more * 1000, "ms", BOUND_SECONDS * 1000)
 
 

@@ -62,9 +62,6 @@ def plain(bench):
             continue
         yield Row.compared("small run", pairs, name, bound)
         yield Row.compared("small run", pairs, name, bound, "cpu")
-    sampling = bench.collector(_config(bench, "sampling.yaml", head, "  - {id: host, system: {}}\n"))
-    pairs = bench.pairs(sampling, ours)
-    yield Row.compared("small run with the default sampling of 100 ms", pairs, "without", None)
 
 
 def tls(bench):

@@ -58,14 +58,8 @@ pub(super) fn begin(
         say(format_args!("warning: a signal will end the run at once: {error}"));
     }
     let is_by_the_clock = !options.once && !options.dry_run && options.at.is_none();
-    let splay = crate::run::splay(&config, environment);
-    if is_by_the_clock && !splay.is_zero() {
-        // Before the lock: others may run meanwhile.
-        let found = crate::run::look(&config, environment).found;
-        if !due(options, &config, shard, &found.state).is_empty() {
-            log::info!("waits for {}, its share of `agent.splay`", table::short(splay));
-            stop.sleep(splay);
-        }
+    if is_by_the_clock {
+        wait_for_our_moment(options, &config, shard, environment, &stop);
     }
     let entrance = if options.dry_run {
         crate::run::look(&config, environment)
@@ -94,11 +88,7 @@ pub(super) fn begin(
     {
         let is_asked_for = options.report.is_some() || options.dry_run;
         if !is_asked_for && !crate::run::is_anything_waiting(&plan, environment) {
-            let is_watched = io::stderr().is_terminal() && !common.quiet;
-            if is_watched || common.verbose > 0 || !options.only.is_empty() {
-                let next = table::moment(next_ms);
-                say(format_args!("nothing is due before {next}; `--once` runs every job now"));
-            }
+            tell_when_asked(options, common, next_ms);
             return Err(Status::Success);
         }
         // A run without jobs: what waits is sent, and the run has nothing to say about itself.
@@ -115,6 +105,35 @@ pub(super) fn begin(
     let heartbeat =
         heartbeat.map(|section| Heartbeat::start(&section, &plan.config_directory, environment));
     Ok(Begun { plan, entrance, stop, heartbeat })
+}
+
+/// Sleeps for this agent's share of `agent.splay`, where there is something to do. Before the lock is taken: others
+/// may run meanwhile.
+fn wait_for_our_moment(
+    options: &Run,
+    config: &Config,
+    shard: Option<Shard>,
+    environment: Environment<'_>,
+    stop: &Stop,
+) {
+    let splay = crate::run::splay(config, environment);
+    if splay.is_zero() {
+        return;
+    }
+    let found = crate::run::look(config, environment).found;
+    if !due(options, config, shard, &found.state).is_empty() {
+        log::info!("waits for {}, its share of `agent.splay`", table::short(splay));
+        stop.sleep(splay);
+    }
+}
+
+/// That nothing is due is no news for cron, but for a person.
+fn tell_when_asked(options: &Run, common: &Common, next_ms: i64) {
+    let is_watched = io::stderr().is_terminal() && !common.quiet;
+    if is_watched || common.verbose > 0 || !options.only.is_empty() {
+        let next = table::moment(next_ms);
+        say(format_args!("nothing is due before {next}; `--once` runs every job now"));
+    }
 }
 
 /// Standard output holds the report, and nothing else.

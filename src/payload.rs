@@ -41,6 +41,8 @@ pub struct JobBatch {
 
 /// How many refusals are named; the others are only counted.
 pub const REFUSALS_NAMED: usize = 20;
+/// As many datapoints that were left out are named.
+const SUPERSEDED_NAMED: usize = 3;
 
 /// What an output's encoder made of a payload. Every datapoint is in exactly one of the four counts.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -52,6 +54,8 @@ pub struct Encoded {
     /// Datapoints left out because their series had another value before: they are lost for this output. Mostly a
     /// label is missing that would tell two series apart.
     pub superseded: u64,
+    /// The jobs and keys of the first few of those, as far as the output tells.
+    pub superseded_named: Vec<String>,
     /// Datapoints that the output must not be sent.
     pub refused: u64,
     /// Labels that the output must not be sent; their datapoints went without them.
@@ -72,6 +76,21 @@ pub struct Refused {
 }
 
 impl Encoded {
+    /// Counts a datapoint whose series and moment another one had before, and names it where it says something else.
+    pub fn leave_out(&mut self, job: &Arc<str>, key: &str, is_same: bool) {
+        if is_same {
+            self.duplicates += 1;
+            return;
+        }
+        self.superseded += 1;
+        let name = || format!("job `{job}`, key `{key}`");
+        if self.superseded_named.len() < SUPERSEDED_NAMED
+            && !self.superseded_named.contains(&name())
+        {
+            self.superseded_named.push(name());
+        }
+    }
+
     /// Counts a refusal, and names it while there is room.
     pub fn refuse(&mut self, job: &Arc<str>, key: &str, reason: impl Into<String>) {
         self.refused += 1;

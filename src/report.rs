@@ -154,6 +154,8 @@ pub struct OutputReport {
     pub duplicates: u64,
     /// Datapoints left out because their series had another value before.
     pub superseded: u64,
+    /// The jobs and keys of the first few of those, as far as the output tells.
+    pub superseded_named: Vec<String>,
     /// Datapoints that are lost for another reason.
     pub lost: u64,
     /// Labels that were left off.
@@ -239,6 +241,7 @@ impl OutputReport {
         self.refused += encoded.refused;
         self.duplicates += encoded.duplicates;
         self.superseded += encoded.superseded;
+        self.superseded_named.extend(encoded.superseded_named);
         self.labels_dropped += encoded.labels_dropped;
         let named = encoded.refusals.into_iter();
         self.refusals.extend(
@@ -261,11 +264,12 @@ impl OutputReport {
         say(self.quarantined, format!("set aside{note}"));
         say(self.lost, format!("lost{note}"));
         say(self.refused, format!("refused: {}", self.refusals.join("; ")));
-        say(
-            self.superseded,
-            "left out: their series had another value in this run; a label may be missing"
-                .to_owned(),
-        );
+        let named = match self.superseded_named.as_slice() {
+            [] => String::new(),
+            named => format!(" (first {})", named.join("; ")),
+        };
+        let why = "its series had another value in this run; a label may be missing";
+        say(self.superseded, format!("left out: {why}{named}"));
         if lines.is_empty()
             && let Some(note) = &self.note
         {

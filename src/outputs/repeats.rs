@@ -41,9 +41,7 @@ impl Repeats {
             None => return true,
             Some(first) => {
                 self.seen.insert(digest, first);
-                let count =
-                    if first == value { &mut encoded.duplicates } else { &mut encoded.superseded };
-                *count += 1;
+                encoded.leave_out(view.job, view.key(), first == value);
             }
         }
         false

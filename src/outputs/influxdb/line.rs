@@ -59,8 +59,7 @@ pub(super) fn encode(
             }
             let place = Place { name: number, tags: tags.id, timestamp_ms: point.timestamp_ms };
             if let Some(first) = places.first(place, (batch_place, point_place)) {
-                let is_same = first == value;
-                *if is_same { &mut encoded.duplicates } else { &mut encoded.superseded } += 1;
+                encoded.leave_out(job, batch.text(point.key), first == value);
                 continue;
             }
             for text in [measurement, tags, field] {

@@ -48,7 +48,9 @@ pub(super) fn number_pairs<'a>(
                     encoded.labels_dropped += u64::from(labels_dropped);
                 }
                 Ok(Verdict::Duplicate) => encoded.duplicates += 1,
-                Ok(Verdict::Superseded) => encoded.superseded += 1,
+                Ok(Verdict::Superseded) => {
+                    encoded.leave_out(job, datapoints.text(point.key), false);
+                }
                 Err(flaw) => encoded.refuse(job, datapoints.text(point.key), flaw.to_string()),
             }
         }

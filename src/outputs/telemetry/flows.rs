@@ -47,7 +47,7 @@ impl<'a> Flows<'a> {
             }
             Entry::Occupied(mut known) => {
                 let is_same = known.get().value() == view.value();
-                *if is_same { &mut encoded.duplicates } else { &mut encoded.superseded } += 1;
+                encoded.leave_out(view.job, view.key(), is_same);
                 if view.point.timestamp_ms >= known.get().point.timestamp_ms {
                     known.insert(view);
                 }

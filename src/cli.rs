@@ -5,6 +5,7 @@ mod catalogue;
 mod check;
 mod configuration;
 mod data;
+mod failure;
 mod history;
 mod install;
 mod plan;
@@ -23,7 +24,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use crate::config::{Config, Environment, Origin};
+use crate::plan::{self as planning, Plan, Request};
 use crate::report::Status;
+use crate::state::State;
 
 pub use args::Arguments;
 use args::{Command, Common};
@@ -102,6 +105,15 @@ fn load(common: &Common, environment: Environment<'_>) -> Option<Config> {
             None
         }
     }
+}
+
+/// Decides a run; what the configuration cannot meet is told, and `None` is given.
+fn planned(config: Config, request: Request, state: &State) -> Option<Plan> {
+    Plan::new(config, request, state).map_err(|errors| tell_all(&errors)).ok()
+}
+
+fn tell_all(errors: &[planning::Error]) {
+    errors.iter().for_each(|error| say(format_args!("error: {error}")));
 }
 
 /// A line on standard error. When that is closed there is nobody to tell.

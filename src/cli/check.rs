@@ -9,11 +9,11 @@ use collectors::{Collector, Context, Error, Sink};
 use comfy_table::Cell;
 
 use super::args::{Check, Common};
-use super::{load, say};
+use super::{load, planned};
 use crate::config::Environment;
 use crate::config::sections::Expect;
 use crate::host::wall_clock_ms;
-use crate::plan::{Plan, Request};
+use crate::plan::Request;
 use crate::report::{Status, table};
 use crate::run::{Attempt, attempt};
 use crate::state::State;
@@ -38,12 +38,8 @@ pub(super) fn check(
         return Ok(Status::Success);
     }
     let request = Request { once: true, ..Request::for_all(wall_clock_ms(), started) };
-    let mut plan = match Plan::new(config, request, &State::default()) {
-        Ok(plan) => plan,
-        Err(errors) => {
-            errors.iter().for_each(|error| say(format_args!("error: {error}")));
-            return Ok(Status::Usage);
-        }
+    let Some(mut plan) = planned(config, request, &State::default()) else {
+        return Ok(Status::Usage);
     };
     for job in &mut plan.jobs {
         job.collector = Arc::new(Try(Arc::clone(&job.collector)));

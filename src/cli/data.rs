@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::args::{Common, Data};
-use super::{load, say};
+use super::failure::Failure;
+use super::{load, planned, say};
 use crate::config::Environment;
 use crate::host::wall_clock_ms;
-use crate::outputs::sqlite::{self, read::Reader};
+use crate::outputs::sqlite::read::Reader;
 use crate::plan::{Plan, Request};
-use crate::report::{Status, chain};
+use crate::report::Status;
 use crate::state::State;
 
 pub(super) fn data(
@@ -24,13 +25,7 @@ pub(super) fn data(
     let Some(config) = load(common, environment) else { return Ok(Status::Usage) };
     let now_ms = wall_clock_ms();
     let request = Request { once: true, ..Request::for_all(now_ms, Instant::now()) };
-    let plan = match Plan::new(config, request, &State::default()) {
-        Ok(plan) => plan,
-        Err(errors) => {
-            errors.iter().for_each(|error| say(format_args!("error: {error}")));
-            return Ok(Status::Usage);
-        }
-    };
+    let Some(plan) = planned(config, request, &State::default()) else { return Ok(Status::Usage) };
     let done = store(&plan, environment).and_then(|path| {
         let reader = Reader::open(&path)?;
         match (command, reader) {
@@ -45,69 +40,13 @@ pub(super) fn data(
             (Data::Get(_), None) => Err(Failure::asked(nothing(&path), FILL_IT)),
         }
     });
-    match done {
-        Ok(()) => Ok(Status::Success),
-        Err(Failure::Output(error)) => Err(error),
-        Err(Failure::Store(error)) => {
-            say(format_args!("error: {}", chain(&error)));
-            Ok(Status::Usage)
-        }
-        Err(Failure::Asked { message, hint }) => {
-            say(format_args!("error: {message}"));
-            say(format_args!("hint: {hint}"));
-            Ok(Status::Usage)
-        }
-    }
+    done.map(|()| Status::Success).or_else(Failure::tell)
 }
 
 const FILL_IT: &str = "`collector run --once` stores what it collects";
 
 fn nothing(path: &std::path::Path) -> String {
     format!("nothing is stored yet in `{}`", path.display())
-}
-
-/// Why there is no answer.
-enum Failure {
-    /// The store cannot be read.
-    Store(sqlite::Error),
-    /// Standard output cannot be written.
-    Output(io::Error),
-    /// What was asked for is not there.
-    Asked { message: String, hint: String },
-}
-
-impl Failure {
-    fn asked(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Asked { message: message.into(), hint: hint.into() }
-    }
-}
-
-impl From<sqlite::Error> for Failure {
-    fn from(error: sqlite::Error) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Output(error)
-    }
-}
-
-impl From<serde_json::Error> for Failure {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Output(error.into())
-    }
-}
-
-impl From<csv::Error> for Failure {
-    fn from(error: csv::Error) -> Self {
-        match error.into_kind() {
-            // As it is: that nobody reads any more must not look like something else.
-            csv::ErrorKind::Io(error) => Self::Output(error),
-            other => Self::Output(io::Error::other(format!("{other:?}"))),
-        }
-    }
 }
 
 /// The file of the first output that is a store.

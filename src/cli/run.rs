@@ -3,14 +3,13 @@
 mod begin;
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
 
 use super::args::{Common, ReportFormat, Run};
 use super::progress::Progress;
 use super::say;
 use crate::config::Environment;
-use crate::plan::Plan;
-use crate::report::{Report, Status, table};
+use crate::report::log::Log;
+use crate::report::{Report, Status, chain, table};
 use begin::{Begun, begin};
 
 pub(super) use begin::enter;
@@ -42,7 +41,7 @@ pub(super) fn run(
         report.warnings.extend(heartbeat.end(&report));
     }
     if !options.dry_run {
-        log.append(&report);
+        append_log(&log, &report);
     }
     let shown = shown.and_then(|()| print(&report, options));
     tell(&report, options, is_watched, common.quiet);
@@ -84,24 +83,9 @@ pub(super) fn tell_failures(report: &Report, is_quiet: bool) {
     }
 }
 
-/// The log of runs, where the configuration wants one.
-pub(super) struct Log {
-    directory: Option<PathBuf>,
-    program: String,
-}
-
-impl Log {
-    pub(super) fn of(plan: &Plan) -> Self {
-        let directory = plan.log_directory.as_ref().map(|log| plan.config_directory.join(log));
-        Self { directory, program: plan.program.clone() }
-    }
-
-    /// Appends a run. A log that cannot be written is told.
-    pub(super) fn append(&self, report: &Report) {
-        if let Some(directory) = &self.directory
-            && let Err(error) = crate::report::log::append(directory, &self.program, report)
-        {
-            say(format_args!("warning: `{}`: {error}", directory.display()));
-        }
+/// Appends a run to the log of runs. A log that cannot be written is told.
+pub(super) fn append_log(log: &Log, report: &Report) {
+    if let Err(error) = log.append(report) {
+        say(format_args!("warning: {}", chain(&error)));
     }
 }

@@ -8,10 +8,11 @@ mod send;
 use std::io::{self, Write};
 
 use super::args::{Common, Spool, SpoolShow};
+use super::failure::Failure;
 use super::{load, say};
 use crate::config::{Config, Environment};
-use crate::report::{Status, chain};
-use crate::store::{self, Store};
+use crate::report::Status;
+use crate::store::Store;
 use bodies::Bodies;
 
 pub(super) fn spool(
@@ -26,47 +27,7 @@ pub(super) fn spool(
         Spool::Send(options) => send::send(options, config, common, environment),
         Spool::Drop(options) => drop::drop(options, &config, common, environment),
     };
-    match done {
-        Ok(status) => Ok(status),
-        Err(Failure::Output(error)) => Err(error),
-        Err(Failure::Store(error)) => {
-            say(format_args!("error: {}", chain(&error)));
-            Ok(Status::Usage)
-        }
-        Err(Failure::Asked { message, hint }) => {
-            say(format_args!("error: {message}"));
-            say(format_args!("hint: {hint}"));
-            Ok(Status::Usage)
-        }
-    }
-}
-
-/// Why nothing was done.
-enum Failure {
-    /// Standard output cannot be written.
-    Output(io::Error),
-    /// The spool cannot be read or changed.
-    Store(store::Error),
-    /// What was asked for is not there.
-    Asked { message: String, hint: String },
-}
-
-impl Failure {
-    fn asked(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Asked { message: message.into(), hint: hint.into() }
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Output(error)
-    }
-}
-
-impl From<store::Error> for Failure {
-    fn from(error: store::Error) -> Self {
-        Self::Store(error)
-    }
+    done.or_else(Failure::tell)
 }
 
 /// What lasts, to be read.

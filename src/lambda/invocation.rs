@@ -13,7 +13,8 @@ use crate::config::{Config, Origin};
 use crate::delivery;
 use crate::host::wall_clock_ms;
 use crate::plan::{Plan, Request};
-use crate::report::Report;
+use crate::report::log::Log;
+use crate::report::{Report, chain};
 use crate::runner::Stop;
 use crate::state::State;
 
@@ -79,14 +80,11 @@ impl Invocation {
             written.map_err(|error| Failure::Bug(error.to_string()))?;
             return rehearsed(&finish(report), shown);
         }
-        let log_directory = plan.log_directory.as_ref().map(|log| plan.config_directory.join(log));
-        let program = plan.program.clone();
+        let log = Log::of(&plan);
         let report = crate::run::run(plan, &entrance.found, &environment, &stop, &mut |_| {});
         let report = finish(report);
-        if let Some(directory) = log_directory
-            && let Err(error) = crate::report::log::append(&directory, &program, &report)
-        {
-            log::warn!("`{}`: {error}", directory.display());
+        if let Err(error) = log.append(&report) {
+            log::warn!("{}", chain(&error));
         }
         match Failure::of(&report, fails_on_job_failure) {
             Some(failure) => Err(failure),

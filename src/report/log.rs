@@ -3,19 +3,46 @@
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::{Report, table};
+use crate::plan::Plan;
 
-/// Appends a run to `<directory>/<program>.log`, which is made with mode 0600.
-///
-/// # Errors
-/// When the file cannot be written.
-pub fn append(directory: &Path, program: &str, report: &Report) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let path = directory.join(format!("{program}.log"));
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    file.write_all(lines(report).as_bytes())
+/// The log of runs, where the configuration wants one.
+pub struct Log {
+    directory: Option<PathBuf>,
+    program: String,
+}
+
+/// Why a run is not in the log.
+#[derive(Debug, thiserror::Error)]
+#[error("`{directory}`")]
+pub struct Unwritten {
+    directory: PathBuf,
+    source: io::Error,
+}
+
+impl Log {
+    /// The log of a plan's runs.
+    pub fn of(plan: &Plan) -> Self {
+        let directory = plan.log_directory.as_ref().map(|log| plan.config_directory.join(log));
+        Self { directory, program: plan.program.clone() }
+    }
+
+    /// Appends a run to `<directory>/<program>.log`, which is made with mode 0600.
+    ///
+    /// # Errors
+    /// [`Unwritten`] when the file cannot be written.
+    pub fn append(&self, report: &Report) -> Result<(), Unwritten> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        let append = || {
+            DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+            let path = directory.join(format!("{}.log", self.program));
+            let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+            file.write_all(lines(report).as_bytes())
+        };
+        append().map_err(|source| Unwritten { directory: directory.clone(), source })
+    }
 }
 
 fn lines(report: &Report) -> String {

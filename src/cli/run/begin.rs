@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use collectors::period::Period;
 
 use super::super::args::{Common, Run};
-use super::super::{load, say, signals};
+use super::super::{load, planned, say, signals, tell_all};
 use crate::config::{Config, Environment, Origin};
 use crate::heartbeat::Heartbeat;
 use crate::host::wall_clock_ms;
@@ -50,7 +50,7 @@ pub(super) fn begin(
     let config = load(common, environment).ok_or(Status::Usage)?;
     log::debug!("configuration read in {}", table::short(started.elapsed()));
     if let Err(errors) = plan::check_names(&config, &options.only) {
-        errors.iter().for_each(|error| say(format_args!("error: {error}")));
+        tell_all(&errors);
         return Err(Status::Usage);
     }
     let stop = Stop::default();
@@ -79,10 +79,7 @@ pub(super) fn begin(
     // A part of the jobs tells nothing about the others.
     let is_told = !options.dry_run && options.only.is_empty() && shard.is_none();
     let heartbeat = config.heartbeat.clone().filter(|_| is_told);
-    let mut plan = Plan::new(config, request, &entrance.found.state).map_err(|errors| {
-        errors.iter().for_each(|error| say(format_args!("error: {error}")));
-        Status::Usage
-    })?;
+    let mut plan = planned(config, request, &entrance.found.state).ok_or(Status::Usage)?;
     if plan.jobs.is_empty()
         && let Some(next_ms) = plan.next_ms
     {

@@ -4,13 +4,14 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use super::super::args::{Common, SpoolSend};
-use super::super::run::{Log, enter, tell_failures};
-use super::super::{say, signals};
+use super::super::run::{append_log, enter, tell_failures};
+use super::super::{planned, say, signals};
 use super::bodies::{Bodies, Place, no_such_output};
 use super::{Failure, changeable};
 use crate::config::{Config, Environment};
 use crate::host::wall_clock_ms;
-use crate::plan::{Plan, Request};
+use crate::plan::Request;
+use crate::report::log::Log;
 use crate::report::{OutputReport, Report, Status, chain};
 use crate::run::Entrance;
 use crate::runner::Stop;
@@ -56,13 +57,7 @@ pub(super) fn send(
     }
     let now_ms = wall_clock_ms();
     let request = Request { once: true, ..Request::for_all(now_ms, Instant::now()) };
-    let mut plan = match Plan::new(config, request, &found.state) {
-        Ok(plan) => plan,
-        Err(errors) => {
-            errors.iter().for_each(|error| say(format_args!("error: {error}")));
-            return Ok(Status::Usage);
-        }
-    };
+    let Some(mut plan) = planned(config, request, &found.state) else { return Ok(Status::Usage) };
     plan.jobs.clear();
     plan.run_metrics = false;
     // Whoever asks for it by hand knows that the output is back.
@@ -75,7 +70,7 @@ pub(super) fn send(
     let log = Log::of(&plan);
     let report = crate::run::run(plan, &found, environment, &stop, &mut |_| {});
     std::mem::drop(lock);
-    log.append(&report);
+    append_log(&log, &report);
     print(&report, common)?;
     tell_failures(&report, common.quiet);
     // What could not be moved is still in quarantine.

@@ -23,6 +23,7 @@ use crate::payload::Payload;
 use crate::report::OutputReport;
 use crate::runner::{self, Prepare};
 use crate::store::Spool;
+use crate::store::spool::Listing;
 
 /// How long past the deadline an output's thread is waited for: its own timeouts end it before.
 pub(crate) const GRACE: Duration = Duration::from_millis(500);
@@ -41,6 +42,8 @@ pub struct Consignment {
     pub payload: Payload,
     /// Where its bodies wait; `None` when nothing can be kept.
     pub spool: Option<Spool>,
+    /// What waits there, or where it can only be read.
+    pub waiting: Listing,
     /// A reason why no body can be made either, so that this run's datapoints are lost to it.
     pub unencodable: Option<String>,
     /// Whether the output is left alone for as long as it has asked for.
@@ -70,18 +73,19 @@ pub fn deliver(
     let (sender, receiver) = channel();
     let mut reports: Vec<OutputReport> = Vec::with_capacity(consignments.len());
     let mut safe: Vec<Option<bool>> = Vec::with_capacity(consignments.len());
-    for (index, consignment) in consignments.into_iter().enumerate() {
+    for (index, mut consignment) in consignments.into_iter().enumerate() {
         reports.push(Delivery::new(&consignment).unfinished(NO_ANSWER));
         safe.push(None);
         let sender = sender.clone();
         let (run, surroundings) = (run.to_owned(), Arc::clone(surroundings));
+        let waiting = std::mem::take(&mut consignment.waiting);
         let work = move || {
             // Nobody listens any more when the run is over.
             let tell = |told| drop(sender.send((index, told)));
             let mut delivery = Delivery::new(&consignment);
             // Its counts are true at every moment, also where a panic breaks off.
             let done = catch_unwind(AssertUnwindSafe(|| {
-                delivery.run(&run, &surroundings, deadline, &tell);
+                delivery.run(waiting, &run, &surroundings, deadline, &tell);
             }));
             if let Err(panic) = done {
                 let what = runner::describe_panic(&*panic);

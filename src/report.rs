@@ -227,15 +227,6 @@ impl JobReport {
 }
 
 impl OutputReport {
-    /// Takes in what waits where it can only be read.
-    pub fn strand(&mut self, backlog: &metrics::Backlog) {
-        self.waiting = self.waiting.saturating_add(backlog.datapoints);
-        self.waiting_bodies = self.waiting_bodies.saturating_add(backlog.bodies);
-        if backlog.bodies > 0 && self.note.is_none() {
-            self.note = Some("the daemon directory cannot be written".to_owned());
-        }
-    }
-
     /// Takes in what encoding left out.
     pub fn count(&mut self, encoded: Encoded) {
         self.refused += encoded.refused;

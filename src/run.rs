@@ -18,14 +18,14 @@ use crate::delivery::{self, Consignment};
 use crate::outputs::Surroundings;
 use crate::payload::{Agent, JobBatch, Payload};
 use crate::plan::{Plan, PlannedJob, PlannedOutput};
-use crate::report::metrics::Backlog;
 use crate::report::record::Record;
 use crate::report::{self, JobReport, OutputReport, Report, Status, chain, metrics, table};
 use crate::runner::{self, Event, Limits, Stop, Task};
 use crate::state::JobState;
+use crate::store::spool::Listing;
 use crate::store::state::Found;
 use crate::store::{Store, fallback_agent_id};
-use lasting::{Lasting, abandoned, backlogs, find_lasting};
+use lasting::{Lasting, abandoned, find_lasting, listings};
 use outcome::{Circumstances, Taken, take};
 use prepare::{announce, prepare_job, prepare_output};
 
@@ -47,7 +47,9 @@ pub fn run(
 ) -> Report {
     let mut collected = collect(plan, environment, stop, watch, Keep::Lasting);
     log::debug!("collected after {}", table::short(collected.started.elapsed()));
-    let consignments = collected.outputs.iter().map(|output| Consignment {
+    let waiting = std::mem::take(&mut collected.waiting);
+    let outputs = collected.outputs.iter().zip(waiting);
+    let consignments = outputs.map(|(output, waiting)| Consignment {
         id: output.id.clone(),
         kind: output.kind,
         output: Arc::clone(&output.output),
@@ -56,21 +58,19 @@ pub fn run(
             .store
             .as_ref()
             .map(|store| store.spool(&output.id, output.kind).with_caps(output.caps)),
+        waiting,
         heeds_pauses: collected.heeds_pauses,
         unencodable: collected.anonymous.clone().filter(|_| output.output.names_agent()),
         prepare: prepare_output(output, environment, &collected.surroundings),
     });
     let mut unsaved = None;
-    let mut outputs = delivery::deliver(
+    let outputs = delivery::deliver(
         consignments.collect(),
         &collected.run,
         &collected.surroundings,
         collected.limits.deadline,
         |safe| unsaved = collected.save_state(found, safe),
     );
-    for (report, backlog) in outputs.iter_mut().zip(&collected.stranded) {
-        report.strand(backlog);
-    }
     collected.warnings.extend(found.warning.clone());
     collected.warnings.extend(unsaved);
     let history = collected.store.as_ref().map(Store::history);
@@ -158,8 +158,8 @@ struct Collected {
     /// Why the agent's id is not known, though there is one.
     anonymous: Option<String>,
     heeds_pauses: bool,
-    /// What waits for each output where it can only be read; empty where all is well.
-    stranded: Vec<Backlog>,
+    /// What waited for each output when the jobs had ended.
+    waiting: Vec<Listing>,
 }
 
 fn collect(
@@ -176,13 +176,6 @@ fn collect(
         daemon_directory(&plan.config_directory, plan.daemon_directory.as_deref(), environment);
     let Lasting { directory, store, id } =
         find_lasting(&plan.program, directory, keep, &mut warnings);
-    // A folder that cannot be written may be read: what lies there is not forgotten.
-    let stranded = match (&store, &directory) {
-        (None, Some(directory)) if keep == Keep::Lasting => {
-            backlogs(&Store::at(directory), &plan.outputs)
-        }
-        _ => Vec::new(),
-    };
     let anonymous = id.as_ref().err().map(|error| {
         let error = chain(error);
         format!(
@@ -250,15 +243,18 @@ fn collect(
         batches.push(JobBatch { job: Arc::clone(&job.id), batch: Arc::new(batch) });
         states.push(state);
     }
+    // A folder that cannot be written may be read: what lies there is not forgotten.
+    let waiting = match &surroundings.daemon_directory {
+        Some(directory) if keep == Keep::Lasting => listings(&Store::at(directory), &plan.outputs),
+        _ => plan.outputs.iter().map(|_| Listing::default()).collect(),
+    };
     if plan.run_metrics {
-        let backlogs = store.as_ref().map(|store| backlogs(store, &plan.outputs));
-        let batch = metrics::of_run(
-            &jobs,
-            &backlogs.unwrap_or_default(),
-            plan.started.elapsed(),
-            &hostname,
-            plan.now_ms,
-        );
+        let spools = plan.outputs.iter().zip(&waiting);
+        let backlogs = spools
+            .filter(|(output, _)| store.is_some() && output.output.can_wait())
+            .map(|(output, waiting)| (output.id.as_str(), waiting));
+        let batch =
+            metrics::of_run(&jobs, backlogs, plan.started.elapsed(), &hostname, plan.now_ms);
         batches.push(JobBatch { job: metrics::JOB.into(), batch: Arc::new(batch) });
     }
     let payload = Payload {
@@ -281,7 +277,7 @@ fn collect(
         warnings,
         anonymous,
         heeds_pauses: plan.heeds_pauses,
-        stranded,
+        waiting,
     }
 }
 

@@ -219,7 +219,8 @@ impl Delivery<'_> {
     /// A body waits no more.
     fn settle(&mut self, entry: &Entry) {
         self.report.waiting_bodies -= 1;
-        self.report.waiting -= entry.datapoints;
+        // Their sum stops at what a number can hold, and a name may say anything.
+        self.report.waiting = self.report.waiting.saturating_sub(entry.datapoints);
     }
 
     /// The output wants nothing now.

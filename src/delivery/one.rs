@@ -15,6 +15,9 @@ pub(super) struct Delivery<'a> {
     pub(super) report: OutputReport,
 }
 
+/// Why what waits is not sent where nothing else keeps it from being sent.
+const CANNOT_BE_WRITTEN: &str = "the daemon directory cannot be written";
+
 /// Where this run's datapoints are.
 enum Ours {
     /// There are none, or none that may be sent.
@@ -59,6 +62,7 @@ impl<'a> Delivery<'a> {
     /// Spools, then delivers. Tells what is safe, and after each body what became of it.
     pub(super) fn run(
         &mut self,
+        waiting: Listing,
         run: &str,
         surroundings: &Surroundings,
         deadline: Instant,
@@ -81,7 +85,7 @@ impl<'a> Delivery<'a> {
             Ours::Fleeting(body, datapoints) => (None, Some((body, datapoints))),
             Ours::Nothing | Ours::Lost => (None, None),
         };
-        let entries = self.waiting(spooled.clone());
+        let entries = self.queue(waiting, spooled.clone());
         if let Some((ours, spool)) = spooled.zip(self.consignment.spool.as_ref()) {
             // One that has no room in the spool will be given up where it is not taken now.
             let has_room = spool.beyond_caps(&entries).iter().all(|(entry, _)| **entry != ours);
@@ -95,6 +99,9 @@ impl<'a> Delivery<'a> {
         if let Some((body, datapoints)) = fleeting {
             let is_in = is_open && self.send_once(&body, datapoints, surroundings, deadline);
             tell(Told::Safe(is_in));
+        }
+        if self.consignment.spool.is_none() && self.report.waiting_bodies > 0 {
+            self.report.note.get_or_insert_with(|| CANNOT_BE_WRITTEN.to_owned());
         }
     }
 
@@ -116,27 +123,26 @@ impl<'a> Delivery<'a> {
         true
     }
 
-    /// Everything that waits, oldest first; `ours` also when it cannot be listed.
-    fn waiting(&mut self, ours: Option<Entry>) -> Vec<Entry> {
-        let Some(spool) = &self.consignment.spool else { return Vec::new() };
-        let Listing { mut entries, leftovers, error } = spool.list();
-        for path in leftovers {
-            log::debug!("`{}` is removed: its run was killed", path.display());
-            // One that stays is nobody's, and tried again.
-            std::fs::remove_file(path).unwrap_or_default();
-        }
-        if let Some(error) = error {
-            self.fault(&chain(&error));
+    /// Everything that waits, oldest first, with `ours`, which may be younger than the listing.
+    fn queue(&mut self, mut waiting: Listing, ours: Option<Entry>) -> Vec<Entry> {
+        if self.consignment.spool.is_some() {
+            for path in &waiting.leftovers {
+                log::debug!("`{}` is removed: its run was killed", path.display());
+                // One that stays is nobody's, and tried again.
+                std::fs::remove_file(path).unwrap_or_default();
+            }
+            if let Some(error) = &waiting.error {
+                self.fault(&chain(error));
+            }
         }
         if let Some(ours) = ours
-            && let Err(place) = entries.binary_search(&ours)
+            && let Err(place) = waiting.entries.binary_search(&ours)
         {
-            entries.insert(place, ours);
+            waiting.entries.insert(place, ours);
         }
-        self.report.waiting_bodies = entries.len() as u64;
-        let datapoints = entries.iter().map(|entry| entry.datapoints);
-        self.report.waiting = datapoints.fold(0, u64::saturating_add);
-        entries
+        self.report.waiting_bodies = waiting.entries.len() as u64;
+        self.report.waiting = waiting.datapoints();
+        waiting.entries
     }
 
     /// Encodes this run's payload into the spool; where that cannot be, into memory, to be sent once.

@@ -70,6 +70,7 @@ fn sent(
         kind: "scripted",
         output,
         payload,
+        waiting: spool.as_ref().map(Spool::list).unwrap_or_default(),
         spool,
         heeds_pauses: true,
         prepare: None,

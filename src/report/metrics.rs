@@ -7,20 +7,10 @@ use collectors::batch::Batch;
 use collectors::datapoint::{DataType, Datapoint, Flaw, Label, Value};
 
 use super::JobReport;
+use crate::store::spool::Listing;
 
 /// The name under which the run's own datapoints stand beside the jobs'.
 pub const JOB: &str = "collector";
-
-/// What waits for an output before this run adds to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backlog {
-    /// The output's id.
-    pub output: String,
-    /// Bodies that wait.
-    pub bodies: u64,
-    /// Datapoints in them.
-    pub datapoints: u64,
-}
 
 /// The datapoints, with `hostname` as their target.
 ///
@@ -37,9 +27,9 @@ pub struct Backlog {
 ///
 /// `collector_job_missed_runs` counts the runs that are missing since the job's last one; a run with `--once` has none.
 /// A spool is told as it was when the run began, of the outputs that have one.
-pub fn of_run(
+pub fn of_run<'a>(
     jobs: &[JobReport],
-    backlogs: &[Backlog],
+    mut spools: impl Iterator<Item = (&'a str, &'a Listing)>,
     collecting: Duration,
     hostname: &str,
     now_ms: i64,
@@ -54,10 +44,10 @@ pub fn of_run(
     let refused = jobs.iter().map(|job| job.refused).sum();
     let of_run = seconds("collector_run_collect_seconds", collecting, &[], &sink)
         .and_then(|()| count("collector_run_refused_points", refused, &[], &sink));
-    let of_spools = backlogs.iter().try_for_each(|backlog| {
-        let labels = [Label::new("output", &backlog.output)?];
-        count("collector_spool_bodies", backlog.bodies, &labels, &sink)?;
-        count("collector_spool_points", backlog.datapoints, &labels, &sink)
+    let of_spools = spools.try_for_each(|(output, waiting)| {
+        let labels = [Label::new("output", output)?];
+        count("collector_spool_bodies", waiting.entries.len() as u64, &labels, &sink)?;
+        count("collector_spool_points", waiting.datapoints(), &labels, &sink)
     });
     if let Err(flaw) = of_run.and(of_spools) {
         log::debug!("run metrics: {flaw}");

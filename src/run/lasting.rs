@@ -9,8 +9,8 @@ use super::Keep;
 use crate::config::{Config, Environment};
 use crate::plan::{Plan, PlannedOutput};
 use crate::report::chain;
-use crate::report::metrics::Backlog;
 use crate::store::lock::{Lock, NotLocked};
+use crate::store::spool::Listing;
 use crate::store::state::Found;
 use crate::store::{self, Store, fallback_agent_id};
 
@@ -156,26 +156,14 @@ pub fn is_anything_waiting(plan: &Plan, environment: Environment<'_>) -> bool {
         daemon_directory(&plan.config_directory, plan.daemon_directory.as_deref(), environment);
     let store = directory.map(|directory| Store::at(&directory));
     store.is_some_and(|store| {
-        backlogs(&store, &plan.outputs).iter().any(|backlog| backlog.bodies > 0)
+        let mut outputs = plan.outputs.iter().filter(|output| output.output.can_wait());
+        outputs.any(|output| !store.spool(&output.id, output.kind).is_empty())
     })
 }
 
-/// What waits for each output whose bodies can wait.
-pub(super) fn backlogs(store: &Store, outputs: &[PlannedOutput]) -> Vec<Backlog> {
-    let outputs = outputs.iter().filter(|output| output.output.can_wait());
-    outputs
-        .map(|output| {
-            let waiting = store.spool(&output.id, output.kind).list().entries;
-            Backlog {
-                output: output.id.clone(),
-                bodies: waiting.len() as u64,
-                datapoints: waiting
-                    .iter()
-                    .map(|entry| entry.datapoints)
-                    .fold(0, u64::saturating_add),
-            }
-        })
-        .collect()
+/// What waits for each output.
+pub(super) fn listings(store: &Store, outputs: &[PlannedOutput]) -> Vec<Listing> {
+    outputs.iter().map(|output| store.spool(&output.id, output.kind).list()).collect()
 }
 
 /// A warning for each spool that none of the outputs empties.

@@ -65,6 +65,13 @@ pub struct Listing {
     pub error: Option<Error>,
 }
 
+impl Listing {
+    /// How many datapoints they have together.
+    pub fn datapoints(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.datapoints).fold(0, u64::saturating_add)
+    }
+}
+
 impl Spool {
     /// A spool that gives nothing up.
     pub(super) fn new(folder: PathBuf) -> Self {
@@ -127,6 +134,16 @@ impl Spool {
         }
         listing.entries.sort_unstable();
         listing
+    }
+
+    /// Whether no body waits. A folder that cannot be listed may hold some.
+    pub fn is_empty(&self) -> bool {
+        match fs::read_dir(&self.folder) {
+            Ok(mut files) => {
+                !files.any(|file| file.is_ok_and(|file| parse(&file.path()).is_some()))
+            }
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
     }
 
     /// A body that waits, opened.

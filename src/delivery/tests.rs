@@ -1,38 +1,16 @@
 //! What is told of a body, whatever its output does.
 
-use std::io::{self, Read, Write};
-use std::sync::Mutex;
+mod fake;
 
 use collectors::batch::Batch;
 use collectors::datapoint::{DataType, Datapoint, Value};
 
 use super::*;
-use crate::outputs::{Body, Destination, Part, Receipt, json_lines};
-use crate::payload::{Agent, Encoded, JobBatch};
+use crate::outputs::Receipt;
+use crate::payload::{Agent, JobBatch};
 use crate::report::{self, Status};
 use crate::store::Store;
-
-/// An output that answers what it is told, and then panics.
-struct Scripted(Mutex<Vec<Receipt>>);
-
-impl Output for Scripted {
-    fn encode(&self, payload: &Payload, to: &mut dyn Write) -> io::Result<Encoded> {
-        json_lines::encode(payload, to)
-    }
-
-    fn destination(&self, _: &Surroundings) -> Destination {
-        Destination { method: "WRITE", url: String::new(), headers: Vec::new() }
-    }
-
-    fn deliver(&self, _: &Body, _: &Surroundings, _: Instant) -> Receipt {
-        let answer = self.0.lock().ok().and_then(|mut answers| answers.pop());
-        answer.expect("no more\nanswers")
-    }
-
-    fn check(&self, _: &Surroundings, _: Instant) -> Result<String, String> {
-        Ok(String::new())
-    }
-}
+use fake::{Fake, fault, retry};
 
 fn agent() -> Agent {
     Agent { id: "0".repeat(64), program: "p".into(), hostname: "h".into() }
@@ -54,8 +32,7 @@ fn payload(timestamp_ms: i64) -> Payload {
 
 /// A run's delivery to an output with these answers.
 fn delivered(spool: Option<Spool>, timestamp_ms: i64, answers: &[Receipt]) -> OutputReport {
-    let answers = answers.iter().rev().cloned().collect();
-    sent(spool, timestamp_ms, Arc::new(Scripted(Mutex::new(answers))), payload(timestamp_ms)).0
+    sent(spool, timestamp_ms, Fake::scripted(answers), payload(timestamp_ms)).0
 }
 
 /// A run's delivery, and whether its datapoints were safe.
@@ -90,75 +67,6 @@ fn sent(
     (reports.remove(0), safe[0])
 }
 
-fn retry() -> Receipt {
-    Receipt::Retry { reason: "down".into(), after: None }
-}
-
-fn fault() -> Receipt {
-    Receipt::Fault { reason: "500".into(), after: None }
-}
-
-/// An output that rejects a body with a key it does not like, and is down from its `up`th request on.
-struct Picky {
-    bad: Vec<String>,
-    up: usize,
-    requests: Mutex<Vec<String>>,
-}
-
-impl Picky {
-    fn new(bad: &[&str], up: usize) -> Arc<Self> {
-        let bad = bad.iter().map(|key| format!("\"key\":\"{key}\"")).collect();
-        Arc::new(Self { bad, up, requests: Mutex::default() })
-    }
-
-    /// The keys that it has, in the order in which they came.
-    fn has(&self) -> Vec<String> {
-        let requests = self.requests.lock().expect("no panic");
-        let good = requests.iter().filter(|body| !self.bad.iter().any(|bad| body.contains(bad)));
-        let keys = good.flat_map(|body| body.lines()).map(|line| {
-            let line: serde_json::Value = serde_json::from_str(line).expect("a line");
-            line["key"].as_str().unwrap_or_default().to_owned()
-        });
-        keys.collect()
-    }
-}
-
-impl Output for Picky {
-    fn encode(&self, payload: &Payload, to: &mut dyn Write) -> io::Result<Encoded> {
-        json_lines::encode(payload, to)
-    }
-
-    fn destination(&self, _: &Surroundings) -> Destination {
-        Destination { method: "WRITE", url: String::new(), headers: Vec::new() }
-    }
-
-    fn deliver(&self, body: &Body, _: &Surroundings, _: Instant) -> Receipt {
-        let mut text = String::new();
-        body.open().expect("a body").read_to_string(&mut text).expect("text");
-        let mut requests = self.requests.lock().expect("no panic");
-        if requests.len() >= self.up {
-            return retry();
-        }
-        requests.push(text.clone());
-        match self.bad.iter().find(|bad| text.contains(*bad)) {
-            Some(bad) => Receipt::Rejected { reason: format!("no {bad}") },
-            None => Receipt::Accepted,
-        }
-    }
-
-    fn check(&self, _: &Surroundings, _: Instant) -> Result<String, String> {
-        Ok(String::new())
-    }
-
-    fn halve(&self, body: &[u8]) -> Option<[Part; 2]> {
-        json_lines::halve(body)
-    }
-
-    fn subject(&self, body: &[u8]) -> Option<String> {
-        String::from_utf8(body.to_vec()).ok()
-    }
-}
-
 /// So many datapoints with the keys `k0`, `k1`, ….
 fn many(count: usize) -> Payload {
     let mut batch = Batch::default();
@@ -175,7 +83,7 @@ fn many(count: usize) -> Payload {
 fn the_bad_datapoints_of_a_body_are_found_and_the_rest_goes_through_in_order() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path()).expect("a store");
-    let output = Picky::new(&["k17", "k18", "k9000"], usize::MAX);
+    let output = Fake::picky(&["k17", "k18", "k9000"], usize::MAX);
     let spool = || Some(store.spool("out", "scripted"));
     let (report, is_safe) = sent(spool(), 1, output.clone(), many(10_000));
     assert!(is_safe);
@@ -183,7 +91,7 @@ fn the_bad_datapoints_of_a_body_are_found_and_the_rest_goes_through_in_order() {
         (report.accepted, report.quarantined, report.waiting, report.lost),
         (9_997, 3, 0, 0)
     );
-    assert!(output.requests.lock().expect("no panic").len() < 100);
+    assert!(output.requests() < 100);
     let expected: Vec<_> = (0..10_000).filter(|n| ![17, 18, 9000].contains(n)).collect();
     assert_eq!(output.has(), expected.iter().map(|n| format!("k{n}")).collect::<Vec<_>>());
     let quarantine = folder.path().join("spool/out.scripted/quarantine");
@@ -203,10 +111,10 @@ fn a_body_that_is_not_sifted_to_the_end_waits_whole() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path()).expect("a store");
     let spool = || Some(store.spool("out", "scripted"));
-    let (report, is_safe) = sent(spool(), 1, Picky::new(&["k3"], 2), many(8));
+    let (report, is_safe) = sent(spool(), 1, Fake::picky(&["k3"], 2), many(8));
     assert_eq!((report.accepted, report.waiting, report.quarantined), (0, 8, 0));
     assert!(is_safe, "it is on disk");
-    let output = Picky::new(&["k3"], usize::MAX);
+    let output = Fake::picky(&["k3"], usize::MAX);
     let (report, _) = sent(spool(), 2, output.clone(), many(0));
     assert_eq!((report.accepted, report.waiting, report.quarantined), (7, 0, 1));
     assert_eq!(output.has(), ["k0", "k1", "k2", "k4", "k5", "k6", "k7"]);
@@ -214,9 +122,9 @@ fn a_body_that_is_not_sifted_to_the_end_waits_whole() {
 
 #[test]
 fn without_a_spool_the_rest_of_a_rejected_body_goes_through_too() {
-    let (report, is_safe) = sent(None, 1, Picky::new(&["k3"], usize::MAX), many(8));
+    let (report, is_safe) = sent(None, 1, Fake::picky(&["k3"], usize::MAX), many(8));
     assert_eq!((report.accepted, report.lost, is_safe), (7, 1, true));
-    let (report, is_safe) = sent(None, 1, Picky::new(&[], 0), many(8));
+    let (report, is_safe) = sent(None, 1, Fake::picky(&[], 0), many(8));
     assert_eq!((report.accepted, report.lost, is_safe), (0, 8, false));
 }
 
@@ -240,42 +148,12 @@ fn a_body_at_which_the_output_goes_on_failing_is_set_aside_when_others_go_throug
     assert!(report.note.is_some_and(|note| note.starts_with("500; it takes others; kept in")));
 }
 
-/// An output that fails at a body with a key, time and again.
-struct Choking {
-    bad: &'static str,
-    sent: Mutex<Vec<String>>,
-}
-
-impl Output for Choking {
-    fn encode(&self, payload: &Payload, to: &mut dyn Write) -> io::Result<Encoded> {
-        json_lines::encode(payload, to)
-    }
-
-    fn destination(&self, _: &Surroundings) -> Destination {
-        Destination { method: "WRITE", url: String::new(), headers: Vec::new() }
-    }
-
-    fn deliver(&self, body: &Body, _: &Surroundings, _: Instant) -> Receipt {
-        let mut text = String::new();
-        body.open().expect("a body").read_to_string(&mut text).expect("text");
-        if text.contains(self.bad) {
-            return fault();
-        }
-        self.sent.lock().expect("no panic").push(text);
-        Receipt::Accepted
-    }
-
-    fn check(&self, _: &Surroundings, _: Instant) -> Result<String, String> {
-        Ok(String::new())
-    }
-}
-
 #[test]
 fn bad_bodies_side_by_side_are_set_aside_one_after_the_other() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path()).expect("a store");
     let spool = || Some(store.spool("out", "scripted"));
-    let output = Arc::new(Choking { bad: "\"k1\"", sent: Mutex::default() });
+    let output = Fake::choking("k1");
     for run in 0..=20 {
         // The first three have the key at which it chokes.
         let payload = Payload { timestamp_ms: run, ..many(if run < 3 { 2 } else { 1 }) };
@@ -283,7 +161,7 @@ fn bad_bodies_side_by_side_are_set_aside_one_after_the_other() {
         assert_eq!(report.faults, [""; 0]);
     }
     assert_eq!(store.spool("out", "scripted").list().entries, []);
-    assert_eq!(output.sent.lock().expect("no panic").len(), 18);
+    assert_eq!(output.has().len(), 18);
     let aside = store.spool("out", "scripted").quarantined().entries;
     assert_eq!(aside.iter().map(|entry| entry.timestamp_ms).collect::<Vec<_>>(), [0, 1, 2]);
 }
@@ -295,7 +173,7 @@ fn a_body_that_takes_too_long_to_sift_run_after_run_is_set_aside_whole() {
     let spool = || Some(store.spool("out", "scripted"));
     let mut reports = (0..10).map(|run| {
         let payload = many(if run == 0 { 8 } else { 0 });
-        sent(spool(), run, Picky::new(&["k3"], 2), payload).0
+        sent(spool(), run, Fake::picky(&["k3"], 2), payload).0
     });
     let report = reports.find(|report| report.waiting_bodies == 0).expect("it waits for ever");
     assert_eq!((report.quarantined, report.lost, report.accepted), (8, 0, 0));
@@ -307,7 +185,7 @@ fn what_has_no_room_in_the_spool_is_not_safe() {
     let store = Store::open(folder.path()).expect("a store");
     let caps = crate::store::spool::Caps { bytes: 10, age: Duration::MAX };
     let small = Some(store.spool("out", "scripted").with_caps(caps));
-    let (report, is_safe) = sent(small, 1, Picky::new(&[], 0), many(8));
+    let (report, is_safe) = sent(small, 1, Fake::picky(&[], 0), many(8));
     assert_eq!((report.lost, report.waiting, is_safe), (8, 0, false));
 }
 

@@ -22,6 +22,11 @@ pub struct Kept {
 }
 
 impl Body {
+    /// A body of nothing.
+    pub fn empty() -> Self {
+        Self::Memory(Vec::new())
+    }
+
     /// A body in a file.
     ///
     /// # Errors

@@ -105,15 +105,20 @@ impl GraphiteHttp {
         })
     }
 
+    fn request<'a>(&'a self, plain: Post<'a>) -> Post<'a> {
+        Post { headers: JSON.to_vec(), auth: self.auth(), ..plain }
+    }
+
     fn post(
         &self,
         body: &Body,
         surroundings: &Surroundings,
         deadline: Instant,
     ) -> Result<http::Answer, http::Error> {
-        let url = self.metrics_url();
-        let post = Post::new(&self.http, surroundings, &url, body);
-        http::post(&Post { headers: &JSON, auth: self.auth(), ..post }, deadline)
+        http::post(
+            &self.request(Post::new(&self.http, surroundings, &self.metrics_url(), body)),
+            deadline,
+        )
     }
 }
 
@@ -156,11 +161,9 @@ impl Output for GraphiteHttp {
         Ok(encoded)
     }
 
-    fn destination(&self, _: &Surroundings) -> Destination {
-        let own = JSON.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let shown = self.http.shown_headers_with(self.auth().as_ref());
-        let headers = own.into_iter().chain(shown).collect();
-        Destination { method: "POST", url: self.metrics_url(), headers }
+    fn destination(&self, surroundings: &Surroundings) -> Destination {
+        self.request(Post::new(&self.http, surroundings, "", &Body::empty()))
+            .destination(self.metrics_url())
     }
 
     fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt {

@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ureq::http::{self, HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{Body, Receipt, Surroundings};
+use super::{Body, Destination, Receipt, Surroundings};
 
 pub use answer::Answer;
 pub use options::Http;
@@ -36,7 +36,7 @@ pub struct Post<'a> {
     /// Where to.
     pub url: &'a str,
     /// Headers of the output's own; those of `http` take their place. What is secret belongs in `auth`.
-    pub headers: &'a [(&'a str, &'a str)],
+    pub headers: Vec<(&'a str, &'a str)>,
     /// Who asks, where the output has options of its own for that; else `http.auth` says it.
     pub auth: Option<Auth>,
     /// What to send.
@@ -54,6 +54,16 @@ pub enum Method {
     Put,
     /// `PATCH`
     Patch,
+}
+
+impl Method {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+        }
+    }
 }
 
 /// How a body is compressed on its way; in the spool it is plain.
@@ -75,14 +85,28 @@ impl<'a> Post<'a> {
         url: &'a str,
         body: &'a Body,
     ) -> Self {
-        let (headers, auth, compression) = (&[], None, Compression::None);
+        let (headers, auth, compression) = (Vec::new(), None, Compression::None);
         Self { http, surroundings, method: Method::Post, url, headers, auth, body, compression }
+    }
+
+    /// The same as it may be shown, with `url` in the words of the output.
+    pub fn destination(&self, url: String) -> Destination {
+        let encoding =
+            (self.compression == Compression::Gzip).then_some(("Content-Encoding", "gzip"));
+        let configured = self.http.shown_headers(self.auth.as_ref());
+        let is_own =
+            |name: &str| !configured.iter().any(|(taken, _)| taken.eq_ignore_ascii_case(name));
+        let own = self.headers.iter().copied().chain(encoding).filter(|(name, _)| is_own(name));
+        let mut headers: Vec<_> =
+            own.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        headers.extend(configured);
+        Destination { method: self.method.as_str(), url, headers }
     }
 
     /// What is said before the body.
     fn all_headers(&self) -> Result<HeaderMap, Error> {
         let mut all = HeaderMap::new();
-        for (name, value) in self.headers {
+        for (name, value) in &self.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(http::Error::from)?;
             let value = HeaderValue::from_str(value);
             all.insert(name.clone(), value.map_err(|_| Error::Header(name))?);
@@ -169,11 +193,7 @@ pub fn post(post: &Post<'_>, deadline: Instant) -> Result<Answer, Error> {
             &compressed
         }
     };
-    let mut request = http::Request::builder().uri(post.url).method(match post.method {
-        Method::Post => http::Method::POST,
-        Method::Put => http::Method::PUT,
-        Method::Patch => http::Method::PATCH,
-    });
+    let mut request = http::Request::builder().uri(post.url).method(post.method.as_str());
     let mut headers = post.all_headers()?;
     let redact = redact(post.http, post.auth.as_ref(), &headers);
     headers.insert(header::CONTENT_LENGTH, body.length().into());

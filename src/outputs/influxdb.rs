@@ -179,12 +179,21 @@ impl InfluxDb {
         policy::create(database, |statement| {
             let body = Body::Memory(policy::form(statement));
             let url = url.uri().to_string();
-            let headers = &[("Content-Type", "application/x-www-form-urlencoded")];
+            let headers = vec![("Content-Type", "application/x-www-form-urlencoded")];
             let post = Post::new(&self.http, surroundings, &url, &body);
             http::post(&Post { headers, auth: self.auth(), ..post }, deadline)
         })?;
         self.is_prepared.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn request<'a>(&'a self, plain: Post<'a>) -> Post<'a> {
+        Post {
+            headers: vec![("Content-Type", CONTENT_TYPE)],
+            auth: self.auth(),
+            compression: self.compression,
+            ..plain
+        }
     }
 
     fn send(
@@ -194,13 +203,8 @@ impl InfluxDb {
         deadline: Instant,
     ) -> Result<http::Answer, Receipt> {
         let url = self.write_url().map_err(|error| retry(chain(&error)))?.uri().to_string();
-        let post = Post {
-            headers: &[("Content-Type", CONTENT_TYPE)],
-            auth: self.auth(),
-            compression: self.compression,
-            ..Post::new(&self.http, surroundings, &url, body)
-        };
-        http::post(&post, deadline).map_err(|error| error.receipt())
+        let request = self.request(Post::new(&self.http, surroundings, &url, body));
+        http::post(&request, deadline).map_err(|error| error.receipt())
     }
 }
 
@@ -226,15 +230,10 @@ impl Output for InfluxDb {
         line::encode(payload, &layout, to)
     }
 
-    fn destination(&self, _: &Surroundings) -> Destination {
+    fn destination(&self, surroundings: &Surroundings) -> Destination {
         let url =
             self.write_url().map_or_else(|_| self.url.to_string(), |url| url.uri().to_string());
-        let mut headers = vec![("Content-Type".to_owned(), CONTENT_TYPE.to_owned())];
-        if self.compression == Compression::Gzip {
-            headers.push(("Content-Encoding".into(), "gzip".into()));
-        }
-        headers.extend(self.http.shown_headers_with(self.auth().as_ref()));
-        Destination { method: "POST", url, headers }
+        self.request(Post::new(&self.http, surroundings, "", &Body::empty())).destination(url)
     }
 
     fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt {
@@ -254,7 +253,7 @@ impl Output for InfluxDb {
     }
 
     fn check(&self, surroundings: &Surroundings, deadline: Instant) -> Result<String, String> {
-        let nothing = Body::Memory(Vec::new());
+        let nothing = Body::empty();
         let said = |receipt| match receipt {
             Receipt::Retry { reason, .. } | Receipt::Fault { reason, .. } => reason,
             other => format!("{other:?}"),

@@ -139,16 +139,21 @@ impl Otlp {
         }
     }
 
+    fn request<'a>(&'a self, plain: Post<'a>) -> Post<'a> {
+        Post {
+            headers: vec![("Content-Type", self.content_type())],
+            compression: self.compression,
+            ..plain
+        }
+    }
+
     fn post(
         &self,
         body: &Body,
         surroundings: &Surroundings,
         deadline: Instant,
     ) -> Result<http::Answer, http::Error> {
-        let url = self.url();
-        let headers = [("Content-Type", self.content_type())];
-        let post = Post::new(&self.http, surroundings, &url, body);
-        http::post(&Post { headers: &headers, compression: self.compression, ..post }, deadline)
+        http::post(&self.request(Post::new(&self.http, surroundings, &self.url(), body)), deadline)
     }
 }
 
@@ -165,13 +170,9 @@ impl Output for Otlp {
         Ok(encoded)
     }
 
-    fn destination(&self, _: &Surroundings) -> Destination {
-        let mut headers = vec![("Content-Type".to_owned(), self.content_type().to_owned())];
-        if self.compression == Compression::Gzip {
-            headers.push(("Content-Encoding".to_owned(), "gzip".to_owned()));
-        }
-        headers.extend(self.http.shown_headers());
-        Destination { method: "POST", url: collectors::web::redact_url(&self.url()), headers }
+    fn destination(&self, surroundings: &Surroundings) -> Destination {
+        let url = collectors::web::redact_url(&self.url());
+        self.request(Post::new(&self.http, surroundings, "", &Body::empty())).destination(url)
     }
 
     fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt {

@@ -92,6 +92,10 @@ pub fn check_address(address: &str) -> Result<(), String> {
     Err(format!("`{address}` is no name or address: without scheme, port and path"))
 }
 
+fn request(plain: Post<'_>) -> Post<'_> {
+    Post { headers: vec![("Content-Type", "application/json")], ..plain }
+}
+
 impl Output for Pattoo {
     fn conflicts(&self) -> Vec<Problem> {
         let address = check_address(&self.ip_address).err();
@@ -107,19 +111,14 @@ impl Output for Pattoo {
     }
 
     fn destination(&self, surroundings: &Surroundings) -> Destination {
-        Destination {
-            method: "POST",
-            url: self.url(surroundings),
-            headers: vec![("Content-Type".into(), "application/json".into())],
-        }
+        let (http, body) = (Http::default(), Body::empty());
+        request(Post::new(&http, surroundings, "", &body)).destination(self.url(surroundings))
     }
 
     fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt {
         let url = self.url(surroundings);
         let http = Http::default();
-        let headers = &[("Content-Type", "application/json")];
-        let post = Post { headers, ..Post::new(&http, surroundings, &url, body) };
-        match http::post(&post, deadline) {
+        match http::post(&request(Post::new(&http, surroundings, &url, body)), deadline) {
             Err(error) => error.receipt(),
             Ok(answer) => match answer.status {
                 200 => Receipt::Accepted,

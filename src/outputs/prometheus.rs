@@ -18,7 +18,9 @@ pub(super) use labels::Labels;
 pub(super) use names::check_prefix;
 pub(super) use series::{Gathered, Kind, Rules, Sample, Series};
 
+use super::Receipt;
 use super::http::Answer;
+use collectors::web::Url;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +37,15 @@ pub(super) enum Text {
 
 /// Text of more bytes than this is refused: receivers cut labels that are longer, and say nothing.
 pub(super) const TEXT_BYTES_MAX: usize = 1_024;
+
+/// What an answer means; of something else in the receiver's place, `what` says what that is not.
+pub(super) fn receipt(answer: &Answer, url: &Url, what: &str) -> Receipt {
+    if is_page(answer) {
+        let reason = format!("`{url}` answered with a web page: {what}");
+        return Receipt::Retry { reason, after: None };
+    }
+    answer.receipt()
+}
 
 /// Whether something else than a receiver says that all is well: a login page, or a proxy's greeting.
 pub(super) fn is_page(answer: &Answer) -> bool {

@@ -37,7 +37,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::http::{self, Http, Post};
-use super::prometheus::{Rules, Text, check_prefix, is_page};
+use super::prometheus::{Rules, Text, check_prefix, is_page, receipt};
 use super::{Body, Destination, Output, Part, Receipt, Surroundings};
 use crate::payload::{Encoded, Payload};
 use crate::report::chain;
@@ -76,15 +76,20 @@ pub struct PrometheusRemoteWrite {
 }
 
 impl PrometheusRemoteWrite {
+    fn request<'a>(&'a self, plain: Post<'a>) -> Post<'a> {
+        Post { headers: HEADERS.to_vec(), ..plain }
+    }
+
     fn post(
         &self,
         body: &Body,
         surroundings: &Surroundings,
         deadline: Instant,
     ) -> Result<http::Answer, http::Error> {
-        let url = self.url.uri().to_string();
-        let post = Post { headers: &HEADERS, ..Post::new(&self.http, surroundings, &url, body) };
-        http::post(&post, deadline)
+        http::post(
+            &self.request(Post::new(&self.http, surroundings, &self.url.uri().to_string(), body)),
+            deadline,
+        )
     }
 }
 
@@ -102,20 +107,15 @@ impl Output for PrometheusRemoteWrite {
         encode::encode(payload, rules, to)
     }
 
-    fn destination(&self, _: &Surroundings) -> Destination {
-        let own = HEADERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let headers = own.into_iter().chain(self.http.shown_headers()).collect();
-        Destination { method: "POST", url: self.url.to_string(), headers }
+    fn destination(&self, surroundings: &Surroundings) -> Destination {
+        self.request(Post::new(&self.http, surroundings, "", &Body::empty()))
+            .destination(self.url.to_string())
     }
 
     fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt {
         match self.post(body, surroundings, deadline) {
             Err(error) => error.receipt(),
-            Ok(answer) if is_page(&answer) => Receipt::Retry {
-                reason: format!("`{}` answered with a web page: it takes no writes", self.url),
-                after: None,
-            },
-            Ok(answer) => answer.receipt(),
+            Ok(answer) => receipt(&answer, &self.url, "it takes no writes"),
         }
     }
 

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use super::http::{self, Http, Method, Post};
 use super::prometheus::exposition::{self, TARGET};
-use super::prometheus::{Rules, Text, check_prefix, is_page};
+use super::prometheus::{Rules, Text, check_prefix, is_page, receipt};
 use super::{Body, Destination, Output, Receipt, Surroundings};
 use crate::payload::{Encoded, Payload};
 use crate::report::chain;
@@ -72,6 +72,10 @@ fn default_job() -> String {
 }
 
 impl Pushgateway {
+    fn request<'a>(&'a self, plain: Post<'a>) -> Post<'a> {
+        Post { method: Method::Put, headers: HEADERS.to_vec(), ..plain }
+    }
+
     fn path(&self, path: &str) -> String {
         let base = self.url.uri().to_string();
         let (base, query) = base.split_once('?').unwrap_or((&base, ""));
@@ -103,23 +107,15 @@ impl Output for Pushgateway {
     }
 
     fn destination(&self, surroundings: &Surroundings) -> Destination {
-        let own = HEADERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let headers = own.into_iter().chain(self.http.shown_headers()).collect();
         let url = collectors::web::redact_url(&self.group(surroundings));
-        Destination { method: "PUT", url, headers }
+        self.request(Post::new(&self.http, surroundings, "", &Body::empty())).destination(url)
     }
 
     fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt {
         let url = self.group(surroundings);
-        let post = Post::new(&self.http, surroundings, &url, body);
-        let post = Post { method: Method::Put, headers: &HEADERS, ..post };
-        match http::post(&post, deadline) {
+        match http::post(&self.request(Post::new(&self.http, surroundings, &url, body)), deadline) {
             Err(error) => error.receipt(),
-            Ok(answer) if is_page(&answer) => Receipt::Retry {
-                reason: format!("`{}` answered with a web page: it is no Pushgateway", self.url),
-                after: None,
-            },
-            Ok(answer) => answer.receipt(),
+            Ok(answer) => receipt(&answer, &self.url, "it is no Pushgateway"),
         }
     }
 

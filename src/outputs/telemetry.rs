@@ -125,6 +125,15 @@ impl Telemetry {
         }
     }
 
+    fn request<'a>(&'a self, plain: Post<'a>) -> Post<'a> {
+        Post {
+            method: self.method(),
+            headers: vec![("Content-Type", self.content_type())],
+            auth: Some(self.auth()),
+            ..plain
+        }
+    }
+
     fn auth(&self) -> Auth {
         Auth::Basic { user: self.api_key.clone(), password: None }
     }
@@ -160,12 +169,9 @@ impl Output for Telemetry {
         Ok(encoded)
     }
 
-    fn destination(&self, _: &Surroundings) -> Destination {
-        let method = if self.method() == Method::Post { "POST" } else { "PATCH" };
+    fn destination(&self, surroundings: &Surroundings) -> Destination {
         let url = self.batch_url().map_or_else(|error| error.to_string(), |url| url.to_string());
-        let own = ("Content-Type".to_owned(), self.content_type().to_owned());
-        let shown = self.http.shown_headers_with(Some(&self.auth()));
-        Destination { method, url, headers: [own].into_iter().chain(shown).collect() }
+        self.request(Post::new(&self.http, surroundings, "", &Body::empty())).destination(url)
     }
 
     fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt {
@@ -173,13 +179,7 @@ impl Output for Telemetry {
             Ok(url) => url.uri().to_string(),
             Err(error) => return Receipt::Retry { reason: chain(&error), after: None },
         };
-        let post = Post {
-            method: self.method(),
-            headers: &[("Content-Type", self.content_type())],
-            auth: Some(self.auth()),
-            ..Post::new(&self.http, surroundings, &url, body)
-        };
-        match http::post(&post, deadline) {
+        match http::post(&self.request(Post::new(&self.http, surroundings, &url, body)), deadline) {
             Ok(answer) => answer::receipt(&answer),
             Err(error) => error.receipt(),
         }

@@ -152,6 +152,11 @@ fn open<'a>(head: &[u8], to: &'a mut dyn Write) -> io::Result<Array<'a>> {
     Array::begin(to)
 }
 
+fn headers<'a>(key: &'a str, signature: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
+    let always = [("Content-Type", "application/json"), (IDEMPOTENCY_KEY, key)];
+    always.into_iter().chain(signature.map(|signature| (SIGNATURE, signature))).collect()
+}
+
 impl Output for Webhook {
     fn encode(&self, payload: &Payload, to: &mut dyn Write) -> io::Result<Encoded> {
         let crate::payload::Agent { id, program, hostname } = &payload.agent;
@@ -175,14 +180,12 @@ impl Output for Webhook {
         Ok(encoded)
     }
 
-    fn destination(&self, _: &Surroundings) -> Destination {
-        let mut headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
-        headers.push((IDEMPOTENCY_KEY.into(), "(the SHA-256 of the body)".into()));
-        if self.secret.is_some() {
-            headers.push((SIGNATURE.into(), "(the HMAC-SHA256 of the body)".into()));
-        }
-        headers.extend(self.http.shown_headers());
-        Destination { method: "POST", url: self.url.to_string(), headers }
+    fn destination(&self, surroundings: &Surroundings) -> Destination {
+        let signature = self.secret.as_ref().map(|_| "(the HMAC-SHA256 of the body)");
+        let body = Body::empty();
+        let post = Post::new(&self.http, surroundings, "", &body);
+        let headers = headers("(the SHA-256 of the body)", signature);
+        Post { headers, ..post }.destination(self.url.to_string())
     }
 
     fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt {
@@ -190,11 +193,10 @@ impl Output for Webhook {
             Ok(seals) => seals,
             Err(error) => return Receipt::Retry { reason: chain(&error), after: None },
         };
-        let mut headers = vec![("Content-Type", "application/json"), (IDEMPOTENCY_KEY, &*key)];
-        headers.extend(signature.as_deref().map(|signature| (SIGNATURE, signature)));
+        let headers = headers(&key, signature.as_deref());
         let url = self.url.uri().to_string();
         let post = Post::new(&self.http, surroundings, &url, body);
-        match http::post(&Post { headers: &headers, ..post }, deadline) {
+        match http::post(&Post { headers, ..post }, deadline) {
             Ok(answer) => answer.receipt(),
             Err(error) => error.receipt(),
         }

@@ -75,13 +75,9 @@ impl Http {
         problems
     }
 
-    /// The headers of the configuration as they may be shown, by their names.
-    pub fn shown_headers(&self) -> Vec<(String, String)> {
-        self.shown_headers_with(None)
-    }
-
-    /// The same for an output that has `auth` of its own.
-    pub fn shown_headers_with(&self, auth: Option<&Auth>) -> Vec<(String, String)> {
+    /// The headers of the configuration as they may be shown, by their names; of an output that has `auth` of its own,
+    /// that.
+    pub fn shown_headers(&self, auth: Option<&Auth>) -> Vec<(String, String)> {
         let auth = auth.or(self.auth.as_ref()).into_iter().map(Auth::header_name);
         let names = auth.chain(self.headers.keys().map(|name| name.get().clone()));
         names.map(|name| (name.to_string(), REDACTED.to_owned())).collect()

@@ -128,17 +128,11 @@ fn start_log(common: &Common) {
         (false, 1) => log::LevelFilter::Info,
         (false, _) => log::LevelFilter::Debug,
     };
-    env_logger::Builder::new()
-        .filter_module("collector", level)
-        .filter_module("collectors", level)
-        .filter_module("job", level)
-        .parse_env("COLLECTOR_LOG")
-        .format(|out, record| {
-            let level = match record.level() {
-                log::Level::Warn => "warning".to_owned(),
-                other => other.as_str().to_lowercase(),
-            };
-            writeln!(out, "{level}: {}", record.args())
-        })
-        .init();
+    crate::logs::start(level, |out, record| {
+        let level = match record.level() {
+            log::Level::Warn => "warning".to_owned(),
+            other => other.as_str().to_lowercase(),
+        };
+        writeln!(out, "{level}: {}", record.args())
+    });
 }

@@ -34,6 +34,7 @@ pub mod delivery;
 pub mod store;
 
 pub mod heartbeat;
+mod logs;
 pub mod report;
 pub mod run;
 

@@ -9,7 +9,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use collectors::decode::{Problem, decode};
+use collectors::decode::Problem;
+use collectors::definition::{Definition, decode_whole};
 use collectors::page;
 use collectors::page::Page;
 use collectors::secret::Secret;
@@ -177,26 +178,8 @@ pub trait Output: Send + Sync {
     }
 }
 
-/// Options into an output, or everything that is wrong with them.
-pub type Decode = fn(&serde_json::Value) -> Result<Box<dyn Output>, Vec<Problem>>;
-
-/// An output as the rest of the program knows it.
-#[derive(Clone, Copy)]
-pub struct Definition {
-    /// Its name in YAML, which is also the name of its file.
-    pub name: &'static str,
-    /// The head of its file.
-    pub page: Page,
-    /// Decodes its options.
-    pub decode: Decode,
-    /// The options as they will be used, defaults filled in and secrets redacted.
-    pub effective: fn(&serde_json::Value) -> Result<serde_json::Value, Vec<Problem>>,
-    /// The JSON Schema of its options.
-    pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
-}
-
 /// Every output, in the order in which they are listed.
-pub static OUTPUTS: &[Definition] = &[
+pub static OUTPUTS: &[Definition<dyn Output>] = &[
     define::<pattoo::Pattoo>("pattoo", page!("outputs/pattoo.rs")),
     define::<influxdb::InfluxDb>("influxdb", page!("outputs/influxdb.rs")),
     define::<graphite::Graphite>("graphite", page!("outputs/graphite.rs")),
@@ -216,26 +199,13 @@ pub static OUTPUTS: &[Definition] = &[
 ];
 
 /// The output of that name.
-pub fn find(name: &str) -> Option<&'static Definition> {
+pub fn find(name: &str) -> Option<&'static Definition<dyn Output>> {
     OUTPUTS.iter().find(|definition| definition.name == name)
 }
 
-const fn define<T>(name: &'static str, page: Page) -> Definition
+const fn define<T>(name: &'static str, page: Page) -> Definition<dyn Output>
 where
     T: Output + Serialize + DeserializeOwned + schemars::JsonSchema + 'static,
 {
-    Definition {
-        name,
-        page,
-        decode: |options| {
-            let output = decode::<T>(options)?;
-            let conflicts = output.conflicts();
-            if conflicts.is_empty() { Ok(Box::new(output)) } else { Err(conflicts) }
-        },
-        effective: |options| {
-            let output = decode::<T>(options)?;
-            Ok(serde_json::to_value(output).unwrap_or_default())
-        },
-        schema: |generator| generator.subschema_for::<T>(),
-    }
+    Definition::new::<T>(name, page, |options| Ok(Box::new(decode_whole(options, T::conflicts)?)))
 }

@@ -48,6 +48,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::collector::{Collector, Context, Error};
+use crate::content::{Content, default_max_bytes};
 use crate::decode::Problem;
 use crate::mapping::{self, Mapping};
 use crate::protocol::Lines;
@@ -71,8 +72,8 @@ pub(crate) struct Exec {
     /// secret belongs in `env`, or in `config`.
     command: Program,
     /// What it prints.
-    #[serde(default)]
-    format: Format,
+    #[serde(default = "Content::jsonl")]
+    format: Content,
     /// How its output becomes datapoints; not for `jsonl`.
     #[serde(default)]
     mapping: Mapping,
@@ -90,40 +91,6 @@ pub(crate) struct Exec {
     /// `{env: NAME}` and the other references in it stand for secrets.
     #[serde(default)]
     config: SecretMap,
-}
-
-/// What a program prints.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Format {
-    /// One datapoint, log line or error per line, each a JSON object.
-    #[default]
-    Jsonl,
-    /// One JSON document.
-    Json,
-    /// Comma-separated values with a header row.
-    Csv,
-    /// One number or text.
-    Value,
-    /// Text in which a pattern finds values.
-    Regex,
-}
-
-impl Format {
-    /// The mapping's word for it; `None`: the program brings its own keys.
-    fn mapped(self) -> Option<mapping::Format> {
-        match self {
-            Self::Jsonl => None,
-            Self::Json => Some(mapping::Format::Json),
-            Self::Csv => Some(mapping::Format::Csv),
-            Self::Value => Some(mapping::Format::Value),
-            Self::Regex => Some(mapping::Format::Regex),
-        }
-    }
-}
-
-const fn default_max_bytes() -> u64 {
-    64 * 1024 * 1024
 }
 
 /// What the program is to do.
@@ -168,24 +135,10 @@ impl Collector for Exec {
     }
 
     fn conflicts(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        match self.format.mapped() {
-            None if !self.mapping.is_empty() => {
-                let message = "`format: jsonl` brings its own keys: `mapping` has nothing to map";
-                problems.push(Problem::at(&["mapping"], message));
-            }
-            None => {}
-            Some(format) => {
-                problems.extend(self.mapping.conflicts(format, &["mapping"]));
-                if self.mapping.is_empty() && format != mapping::Format::Value {
-                    let message = "nothing would be collected: `mapping` needs `values`";
-                    problems.push(Problem::at(&["mapping"], message));
-                }
-                if !self.config.is_empty() {
-                    let message = "only with `format: jsonl` a program is given its `config`";
-                    problems.push(Problem::at(&["config"], message));
-                }
-            }
+        let mut problems = self.format.conflicts(&self.mapping);
+        if self.format != Content::Jsonl && !self.config.is_empty() {
+            let message = "only with `format: jsonl` a program is given its `config`";
+            problems.push(Problem::at(&["config"], message));
         }
         problems
     }
@@ -234,7 +187,7 @@ impl Exec {
         if remaining.is_zero() {
             return Ok(None);
         }
-        let is_asked = self.format == Format::Jsonl;
+        let is_asked = self.format == Content::Jsonl;
         let (stdin, input) = if is_asked {
             (Stdio::piped(), self.request(mode, remaining, context)?)
         } else {

@@ -36,8 +36,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::collector::{Collector, Context, Error};
+use crate::content::{Content, default_max_bytes};
 use crate::decode::Problem;
-use crate::mapping::{self, Mapping};
+use crate::mapping::Mapping;
 use crate::sink::Sink;
 use crate::{bounded, protocol};
 
@@ -47,48 +48,14 @@ pub(crate) struct File {
     /// The file; a relative path starts at the configuration's folder.
     path: PathBuf,
     /// What it is made of.
-    #[serde(default)]
-    format: Format,
+    #[serde(default = "Content::json")]
+    format: Content,
     /// The longest file that is read, uncompressed; a longer one is an error. `jsonl` has no limit.
     #[serde(default = "default_max_bytes")]
     max_bytes: u64,
     /// How its content becomes datapoints; not for `jsonl`.
     #[serde(default)]
     mapping: Mapping,
-}
-
-/// What a file is made of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Format {
-    /// One JSON document.
-    #[default]
-    Json,
-    /// One datapoint per line, each a JSON object.
-    Jsonl,
-    /// Comma-separated values with a header row.
-    Csv,
-    /// One number or text.
-    Value,
-    /// Text in which a pattern finds values.
-    Regex,
-}
-
-impl Format {
-    /// The mapping's word for it; `None`: the file brings its own keys.
-    fn mapped(self) -> Option<mapping::Format> {
-        match self {
-            Self::Jsonl => None,
-            Self::Json => Some(mapping::Format::Json),
-            Self::Csv => Some(mapping::Format::Csv),
-            Self::Value => Some(mapping::Format::Value),
-            Self::Regex => Some(mapping::Format::Regex),
-        }
-    }
-}
-
-const fn default_max_bytes() -> u64 {
-    64 * 1024 * 1024
 }
 
 impl Collector for File {
@@ -109,20 +76,7 @@ impl Collector for File {
         if self.path.as_os_str().is_empty() {
             problems.push(Problem::at(&["path"], "the path is empty"));
         }
-        match self.format.mapped() {
-            None if !self.mapping.is_empty() => {
-                let message = "`format: jsonl` brings its own keys: `mapping` has nothing to map";
-                problems.push(Problem::at(&["mapping"], message));
-            }
-            None => {}
-            Some(format) => {
-                problems.extend(self.mapping.conflicts(format, &["mapping"]));
-                if self.mapping.is_empty() && format != mapping::Format::Value {
-                    let message = "nothing would be collected: `mapping` needs `values`";
-                    problems.push(Problem::at(&["mapping"], message));
-                }
-            }
-        }
+        problems.extend(self.format.conflicts(&self.mapping));
         problems
     }
 }

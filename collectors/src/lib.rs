@@ -11,6 +11,7 @@ pub mod bounded;
 pub mod collector;
 pub mod datapoint;
 pub mod decode;
+pub mod definition;
 pub mod page;
 pub mod pattern;
 pub mod period;
@@ -19,6 +20,7 @@ pub mod secret;
 pub mod sink;
 pub mod web;
 
+mod content;
 mod mapping;
 mod protocol;
 
@@ -35,29 +37,11 @@ pub use collector::{Collector, Context, Error};
 pub use exec::end_children;
 pub use sink::Sink;
 
-use decode::Problem;
+use definition::{Definition, decode_whole};
 use page::Page;
 
-/// Options into a collector, or everything that is wrong with them.
-pub type Decode = fn(&serde_json::Value) -> Result<Box<dyn Collector>, Vec<Problem>>;
-
-/// A collector as the rest of the program knows it.
-#[derive(Clone, Copy)]
-pub struct Definition {
-    /// Its name in YAML, which is also the name of its file.
-    pub name: &'static str,
-    /// The head of its file.
-    pub page: Page,
-    /// Decodes its options.
-    pub decode: Decode,
-    /// The options as they will be used, defaults filled in and secrets redacted.
-    pub effective: fn(&serde_json::Value) -> Result<serde_json::Value, Vec<Problem>>,
-    /// The JSON Schema of its options.
-    pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
-}
-
 /// Every collector, in the order in which they are listed.
-pub static COLLECTORS: &[Definition] = &[
+pub static COLLECTORS: &[Definition<dyn Collector>] = &[
     define::<system::System>("system", page!("system.rs")),
     define::<http::Http>("http", page!("http.rs")),
     define::<exec::Exec>("exec", page!("exec.rs")),
@@ -66,26 +50,13 @@ pub static COLLECTORS: &[Definition] = &[
 ];
 
 /// The collector of that name.
-pub fn find(name: &str) -> Option<&'static Definition> {
+pub fn find(name: &str) -> Option<&'static Definition<dyn Collector>> {
     COLLECTORS.iter().find(|definition| definition.name == name)
 }
 
-const fn define<T>(name: &'static str, page: Page) -> Definition
+const fn define<T>(name: &'static str, page: Page) -> Definition<dyn Collector>
 where
     T: Collector + Serialize + DeserializeOwned + schemars::JsonSchema + 'static,
 {
-    Definition {
-        name,
-        page,
-        decode: |options| {
-            let collector = decode::decode::<T>(options)?;
-            let conflicts = collector.conflicts();
-            if conflicts.is_empty() { Ok(Box::new(collector)) } else { Err(conflicts) }
-        },
-        effective: |options| {
-            let collector = decode::decode::<T>(options)?;
-            Ok(serde_json::to_value(collector).unwrap_or_default())
-        },
-        schema: |generator| generator.subschema_for::<T>(),
-    }
+    Definition::new::<T>(name, page, |options| Ok(Box::new(decode_whole(options, T::conflicts)?)))
 }

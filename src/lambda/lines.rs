@@ -18,21 +18,15 @@ pub(super) fn start() {
         "ERROR" | "FATAL" => log::LevelFilter::Error,
         _ => log::LevelFilter::Info,
     };
-    env_logger::Builder::new()
-        .filter_module("collector", level)
-        .filter_module("collectors", level)
-        .filter_module("job", level)
-        .parse_env("COLLECTOR_LOG")
-        .format(|out, record| {
-            let line = json!({
-                "timestamp": format!("{:.3}", jiff::Timestamp::now()),
-                "level": record.level().as_str(),
-                "requestId": *request(),
-                "message": record.args().to_string(),
-            });
-            writeln!(out, "{line}")
-        })
-        .init();
+    crate::logs::start(level, |out, record| {
+        let line = json!({
+            "timestamp": format!("{:.3}", jiff::Timestamp::now()),
+            "level": record.level().as_str(),
+            "requestId": *request(),
+            "message": record.args().to_string(),
+        });
+        writeln!(out, "{line}")
+    });
 }
 
 /// From now on lines are about this request.

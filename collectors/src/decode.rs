@@ -3,6 +3,7 @@
 //! serde stops at the first mistake. Here all unknown keys are gathered, and after a value of the wrong type
 //! that value is taken out and decoding starts again, so that a user sees everything in one go.
 
+mod schema;
 mod words;
 
 use std::fmt;
@@ -250,9 +251,13 @@ fn child<'a>(node: Option<&'a Value>, segment: &Segment) -> Option<&'a Value> {
 
 fn type_error(path: Vec<Segment>, message: &str, schema: &Value) -> Problem {
     let (message, expected) = words::plain(message);
+    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+    if let Some(description) = missing.and_then(|name| schema::description(schema, &path, name)) {
+        return Problem { path, side: Side::Value, message, hint: Some(description) };
+    }
     let hint = expected.map(|expected| {
         let names = if expected.ends_with(words::SINGLE_KEY) {
-            properties(schema, &path)
+            schema::properties(schema, &path)
         } else {
             Vec::new()
         };
@@ -282,7 +287,7 @@ fn unknown_key(path: Vec<Segment>, schema: &Value) -> Problem {
         Some(Segment::Key(key)) => key.clone(),
         _ => String::new(),
     };
-    let known = properties(schema, &path[..path.len().saturating_sub(1)]);
+    let known = schema::properties(schema, &path[..path.len().saturating_sub(1)]);
     Problem {
         path,
         side: Side::Key,
@@ -311,57 +316,6 @@ pub fn nearest<'a>(given: &str, candidates: impl Iterator<Item = &'a str>) -> Op
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
-}
-
-/// The keys that the schema allows at `path`.
-fn properties(schema: &Value, path: &[Segment]) -> Vec<String> {
-    let mut nodes = vec![schema];
-    for segment in path {
-        nodes = nodes.into_iter().flat_map(|node| step(schema, node, segment)).collect();
-    }
-    let mut names = Vec::new();
-    for node in nodes {
-        for node in alternatives(schema, node) {
-            if let Some(map) = node.get("properties").and_then(Value::as_object) {
-                names.extend(map.keys().cloned());
-            }
-        }
-    }
-    names
-}
-
-fn step<'a>(root: &'a Value, node: &'a Value, segment: &Segment) -> Vec<&'a Value> {
-    alternatives(root, node)
-        .into_iter()
-        .filter_map(|node| match segment {
-            Segment::Index(_) => node.get("items"),
-            Segment::Key(key) => node
-                .get("properties")
-                .and_then(|map| map.get(key))
-                .or_else(|| node.get("additionalProperties")),
-        })
-        .collect()
-}
-
-/// The node itself with references followed, and everything under `anyOf`, `oneOf`, `allOf`.
-fn alternatives<'a>(root: &'a Value, node: &'a Value) -> Vec<&'a Value> {
-    let mut found = Vec::new();
-    let mut open = vec![node];
-    while let Some(node) = open.pop() {
-        if found.len() > 100 {
-            break;
-        }
-        found.push(node);
-        if let Some(reference) = node.get("$ref").and_then(Value::as_str)
-            && let Some(target) = reference.strip_prefix('#').and_then(|at| root.pointer(at))
-        {
-            open.push(target);
-        }
-        for word in ["anyOf", "oneOf", "allOf"] {
-            open.extend(node.get(word).and_then(Value::as_array).into_iter().flatten().rev());
-        }
-    }
-    found
 }
 
 fn remove(tree: &mut Value, path: &[Segment]) -> bool {
@@ -397,6 +351,8 @@ mod tests {
     #[derive(Debug, Deserialize, JsonSchema)]
     #[allow(dead_code, reason = "only decoded")]
     struct Options {
+        /// Where
+        /// to.
         url: String,
         #[serde(default)]
         timeout: Option<Period>,
@@ -462,6 +418,8 @@ mod tests {
     fn a_missing_member_is_told_once_with_the_others() {
         let problems = decode::<Options>(&json!({"ulr": "u"})).expect_err("mistakes");
         assert_eq!(problems.len(), 2, "{problems:#?}");
-        assert!(problems.iter().any(|p| p.message.contains("missing field `url`")));
+        let missing = problems.iter().find(|p| p.message.contains("missing field `url`"));
+        let hint = missing.and_then(|missing| missing.hint.as_deref());
+        assert_eq!(hint, Some("`url`: Where to."));
     }
 }

@@ -196,9 +196,7 @@ fn body(report: &Report) -> String {
 
 /// A random UUID (RFC 9562, version 4); `None` when the kernel has no random numbers.
 fn uuid() -> Option<String> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).ok()?;
-    let number = u128::from_be_bytes(bytes) & !(0xf << 76) | 0x4 << 76;
+    let number = u128::from_be_bytes(crate::host::random().ok()?) & !(0xf << 76) | 0x4 << 76;
     let number = number & !(0b11 << 62) | 0b10 << 62;
     let digits = format!("{number:032x}");
     let parts = [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)];

@@ -1,6 +1,7 @@
 //! This host: its name, its clock, and which of its boots this is.
 
 use std::fs;
+use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The host's name, fully qualified where that can be known without asking a name server: from the kernel, else
@@ -24,6 +25,16 @@ pub fn wall_clock_ms() -> i64 {
 pub fn boot_id() -> Option<String> {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
+/// Random bytes from the kernel, few enough to come at once.
+///
+/// # Errors
+/// When the kernel has none.
+pub fn random<const BYTES: usize>() -> io::Result<[u8; BYTES]> {
+    let mut bytes = [0; BYTES];
+    let given = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    if given == BYTES { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 fn canonical(hosts: &str, name: &str) -> Option<String> {

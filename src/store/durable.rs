@@ -130,8 +130,7 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
 /// # Errors
 /// When the kernel has no random numbers.
 pub fn random_suffix() -> io::Result<String> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let random: [u8; 8] = crate::host::random()?;
     Ok(format!("{:016x}", u64::from_ne_bytes(random)))
 }
 

@@ -19,9 +19,7 @@ impl Store {
             return Ok(id);
         }
         let path = self.root.join("agent_id").join(format!("{program}.agent_id"));
-        let mut random = [0; 32];
-        getrandom::fill(&mut random)
-            .map_err(|error| Error::file(&path, io::Error::other(error)))?;
+        let random: [u8; 32] = crate::host::random().map_err(|error| Error::file(&path, error))?;
         let id = hex(&random);
         match durable::create(&path, |file| file.write_all(id.as_bytes())) {
             Ok(()) => Ok(id),

@@ -91,7 +91,7 @@ impl Http {
         most.min(left)
     }
 
-    pub(super) fn client(&self, surroundings: &Surroundings) -> Client {
+    pub(super) fn client(&self, surroundings: &Surroundings, sends: Sends) -> Client {
         let path = |path: &PathBuf| surroundings.path(path);
         let identity = self.client_certificate.as_ref().zip(self.client_key.as_ref());
         Client {
@@ -100,7 +100,7 @@ impl Http {
                 certificate: path(certificate),
                 key: path(key),
             }),
-            sends: Sends::Data,
+            sends,
         }
     }
 

@@ -70,11 +70,12 @@ impl Write for Summing<'_> {
 /// Fails when a file is not what was written.
 pub(super) fn check(mut file: &File, expected: Sum) -> io::Result<()> {
     let damaged = || io::Error::other("it is damaged: its checksum does not fit");
-    if file.metadata()?.len() != expected.bytes {
+    let length = file.metadata()?.len();
+    if length != expected.bytes {
         return Err(damaged());
     }
     let mut hasher = Hasher::new();
-    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut buffer = vec![0; BUFFER_BYTES.min(length.try_into().unwrap_or(BUFFER_BYTES))];
     loop {
         match file.read(&mut buffer) {
             Ok(0) => break,

@@ -8,6 +8,12 @@ use super::{Flaw, Made, Setup, Target, logrotate, plain};
 /// Where variables for `{env: NAME}` are kept.
 const ENVIRONMENT: &str = "/etc/collector/environment";
 
+/// What shows how secrets come in, where the configuration has none yet.
+const NO_CREDENTIALS: &str =
+    "# With this line the service reads a secret {credential: NAME} from /etc/credstore/NAME, which is root's alone.
+#LoadCredential=NAME
+";
+
 /// The service, its timer, and what rotates the log.
 ///
 /// # Errors
@@ -74,6 +80,9 @@ fn service(setup: &Setup, notes: &mut Vec<String>) -> Result<String, Flaw> {
         ));
     }
     let mut secrets = String::new();
+    if setup.credentials.is_empty() {
+        secrets.push_str(NO_CREDENTIALS);
+    }
     for name in &setup.credentials {
         secrets.push_str(&format!("LoadCredential={name}\n"));
         notes.push(format!(

@@ -277,8 +277,9 @@ impl Delivery<'_> {
         }
         if let Some((oldest, why)) = beyond.first() {
             let note = self.report.note.take().unwrap_or_default();
+            let bodies = if beyond.len() == 1 { "body" } else { "bodies" };
             let (count, oldest) = (beyond.len(), oldest.path().display());
-            self.note(&format!("{note}; {count} bodies given up, first `{oldest}`: {why}"));
+            self.note(&format!("{note}; {count} {bodies} given up, first `{oldest}`: {why}"));
         }
     }
 }

@@ -9,6 +9,9 @@ use crate::report::{OutputReport, chain, printable};
 use crate::store::Spool;
 use crate::store::spool::{Entry, Listing};
 
+/// What is said of an output whose secrets are on a disk that hangs.
+const NO_SECRETS: &str = "its secrets could not be read before the run's deadline";
+
 /// Where a body stands in the report until its fate is known: as waiting when it is on disk, as lost otherwise.
 pub(super) struct Delivery<'a> {
     pub(super) consignment: &'a Consignment,
@@ -92,7 +95,7 @@ impl<'a> Delivery<'a> {
             tell(Told::Safe(has_room));
         }
         tell(Told::Report(Box::new(self.unfinished(NO_ANSWER))));
-        let mut is_open = self.is_ready(deadline);
+        let mut is_open = self.is_ready(deadline, tell);
         if let Some(spool) = &self.consignment.spool {
             is_open = self.empty(spool, &entries, is_open, surroundings, deadline, tell);
         }
@@ -106,15 +109,19 @@ impl<'a> Delivery<'a> {
     }
 
     /// Whether anything can be sent to the output now.
-    fn is_ready(&mut self, deadline: Instant) -> bool {
+    fn is_ready(&mut self, deadline: Instant, tell: &dyn Fn(Told)) -> bool {
         let Consignment { unencodable, prepare, spool, heeds_pauses, .. } = self.consignment;
         if let Some(reason) = unencodable {
             self.note(reason);
             return false;
         }
-        if let Some(Err(reason)) = prepare.as_ref().map(|prepare| prepare(deadline)) {
-            self.note(&reason);
-            return false;
+        if let Some(prepare) = prepare {
+            tell(Told::Report(Box::new(self.unfinished(NO_SECRETS))));
+            if let Err(reason) = prepare(deadline) {
+                self.note(&reason);
+                return false;
+            }
+            tell(Told::Report(Box::new(self.unfinished(NO_ANSWER))));
         }
         if *heeds_pauses && let Some(until) = spool.as_ref().and_then(Spool::paused_until) {
             self.note(&format!("it asked to be left alone until {until:.0}"));

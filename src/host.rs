@@ -2,7 +2,12 @@
 
 use std::fs;
 use std::io;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+/// By less the wall clock is only put right, as it is all the time, or where a virtual machine had been paused.
+const SMALLEST_LEAP: Duration = Duration::from_secs(3_600);
 
 /// The host's name, fully qualified where that can be known without asking a name server: from the kernel, else
 /// from `/etc/hosts`, where the canonical name stands first.
@@ -37,6 +42,41 @@ pub fn random<const BYTES: usize>() -> io::Result<[u8; BYTES]> {
     if given == BYTES { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
+/// The wall clock, which anybody may set, beside the time since the boot, which nobody can.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clocks {
+    /// The wall clock, in milliseconds since 1970.
+    pub wall_ms: i64,
+    /// The time since the boot, with that in which the machine slept, in milliseconds.
+    pub up_ms: i64,
+    /// Which boot.
+    pub boot_id: String,
+}
+
+impl Clocks {
+    /// What they show; `None` where the kernel does not say.
+    pub fn now() -> Option<Self> {
+        let up_ms = milliseconds_up(&fs::read_to_string("/proc/uptime").ok()?)?;
+        Some(Self { wall_ms: wall_clock_ms(), up_ms, boot_id: boot_id()? })
+    }
+
+    /// By how much the wall clock was set ahead since `before`, which is of the same boot: nobody knows for how long a
+    /// machine was off.
+    pub fn set_ahead_since(&self, before: &Self) -> Option<Duration> {
+        let up_ms = self.up_ms.checked_sub(before.up_ms).filter(|up_ms| *up_ms >= 0)?;
+        let leap_ms = self.wall_ms.checked_sub(before.wall_ms)?.checked_sub(up_ms)?;
+        let leap = Duration::from_millis(u64::try_from(leap_ms).ok()?);
+        (self.boot_id == before.boot_id && leap >= SMALLEST_LEAP).then_some(leap)
+    }
+}
+
+/// From `/proc/uptime`: seconds with two decimals stand first.
+fn milliseconds_up(uptime: &str) -> Option<i64> {
+    let (seconds, hundredths) = uptime.split_whitespace().next()?.split_once('.')?;
+    let [seconds, hundredths] = [seconds.parse::<i64>().ok()?, hundredths.parse::<i64>().ok()?];
+    seconds.checked_mul(1_000)?.checked_add(hundredths.checked_mul(10)?)
+}
+
 fn canonical(hosts: &str, name: &str) -> Option<String> {
     hosts
         .lines()
@@ -54,6 +94,30 @@ fn is_qualified(known: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_is_told_from_time_that_has_passed() {
+        let at = |wall_ms, up_ms, boot: &str| Clocks { wall_ms, up_ms, boot_id: boot.to_owned() };
+        let before = at(5_000, 1_000, "a");
+        let hour_ms = 3_600_000;
+        let leap = |wall_ms, up_ms, boot| at(wall_ms, up_ms, boot).set_ahead_since(&before);
+        assert_eq!(leap(hour_ms + 6_000, 2_000, "a"), Some(Duration::from_secs(3_600)));
+        assert_eq!(leap(hour_ms + 5_000, hour_ms + 1_000, "a"), None, "an hour has passed");
+        assert_eq!(leap(65_000, 1_000, "a"), None, "it was put right");
+        assert_eq!(leap(-hour_ms, 2_000, "a"), None, "it was set back");
+        assert_eq!(leap(hour_ms + 6_000, 2_000, "b"), None, "another boot");
+        assert_eq!(leap(hour_ms + 6_000, 0, "a"), None, "no boot has less time behind it");
+        assert_eq!(leap(i64::MAX, i64::MAX, "a"), None);
+        assert_eq!(at(i64::MAX, 0, "a").set_ahead_since(&at(i64::MIN, 0, "a")), None);
+    }
+
+    #[test]
+    fn the_time_since_the_boot_is_read() {
+        assert_eq!(milliseconds_up("13047.56 4567.00\n"), Some(13_047_560));
+        assert_eq!(milliseconds_up("0.07 0.00\n"), Some(70));
+        assert_eq!(milliseconds_up("9999999999999999999.00"), None);
+        assert_eq!(milliseconds_up(""), None);
+    }
 
     #[test]
     fn the_canonical_name_is_found_in_hosts() {

@@ -15,6 +15,7 @@ use collectors::{Context, Sink};
 
 use crate::config::Environment;
 use crate::delivery::{self, Consignment};
+use crate::host::Clocks;
 use crate::outputs::Surroundings;
 use crate::payload::{Agent, JobBatch, Payload};
 use crate::plan::{Plan, PlannedJob, PlannedOutput};
@@ -25,7 +26,7 @@ use crate::state::JobState;
 use crate::store::spool::Listing;
 use crate::store::state::Found;
 use crate::store::{Store, fallback_agent_id};
-use lasting::{Lasting, abandoned, find_lasting, listings};
+use lasting::{Lasting, abandoned, correct_ages, find_lasting, listings};
 use outcome::{Circumstances, Taken, take};
 use prepare::{announce, prepare_job, prepare_output};
 
@@ -48,6 +49,12 @@ pub fn run(
     let mut collected = collect(plan, environment, stop, watch, Keep::Lasting);
     log::debug!("collected after {}", table::short(collected.started.elapsed()));
     let waiting = std::mem::take(&mut collected.waiting);
+    let clocks = Clocks::now();
+    let corrected = collected
+        .store
+        .as_ref()
+        .and_then(|store| correct_ages(store, found.state.clocks.as_ref(), clocks.as_ref()));
+    collected.warnings.extend(corrected);
     let outputs = collected.outputs.iter().zip(waiting);
     let consignments = outputs.map(|(output, waiting)| Consignment {
         id: output.id.clone(),
@@ -69,9 +76,10 @@ pub fn run(
         &collected.run,
         &collected.surroundings,
         collected.limits.deadline,
-        |safe| unsaved = collected.save_state(found, safe),
+        |safe| unsaved = collected.save_state(found, safe, clocks),
     );
     collected.warnings.extend(found.warning.clone());
+    collected.warnings.extend(found.foreign.clone());
     collected.warnings.extend(unsaved);
     let history = collected.store.as_ref().map(Store::history);
     let mut report = collected.report(outputs);
@@ -290,7 +298,7 @@ impl Collected {
 
     /// Saves what the next runs get, of each job whose datapoints are safe with every output that it feeds; of the
     /// others only that they ran. Gives back what went wrong.
-    fn save_state(&self, found: &Found, safe: &[bool]) -> Option<String> {
+    fn save_state(&self, found: &Found, safe: &[bool], clocks: Option<Clocks>) -> Option<String> {
         let store = self.store.as_ref()?;
         let mut state = found.state.clone();
         for (job, after) in self.planned.iter().zip(&self.states) {
@@ -301,6 +309,7 @@ impl Collected {
             state.jobs.insert(job.id.to_string(), after);
         }
         state.forget_old();
+        state.clocks = clocks;
         let error = store.save_state(&state, found).err()?;
         Some(format!("the state of the jobs is not saved: {}", chain(&error)))
     }

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 use sha2::{Digest, Sha256};
 
+use crate::host::Clocks;
+
 /// The version of the text.
 const VERSION: u32 = 1;
 /// So many jobs are remembered. Not so many days: a clock that was once wrong would make all of them forgotten.
@@ -20,6 +22,12 @@ const JOBS_MAX: usize = 20_000;
 pub struct State {
     /// By job id. Jobs that this configuration has not are kept for a while: it may come back, or be another's.
     pub jobs: BTreeMap<String, JobState>,
+    /// The file of the configuration that the last run had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
+    /// What the clocks showed in the last run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clocks: Option<Clocks>,
 }
 
 /// The state of one job.
@@ -151,7 +159,12 @@ mod tests {
             boot_id: Some("b".into()),
             counters: [("series".to_owned(), reading)].into(),
         };
-        State { jobs: [("job".to_owned(), job)].into() }
+        let clocks = Clocks { wall_ms: 7, up_ms: 5, boot_id: "b".into() };
+        State {
+            jobs: [("job".to_owned(), job)].into(),
+            configuration: Some("/etc/collector.yaml".into()),
+            clocks: Some(clocks),
+        }
     }
 
     #[test]
@@ -183,7 +196,7 @@ mod tests {
     fn the_jobs_that_ran_last_are_remembered() {
         let at = |start_ms| JobState { last_start_ms: Some(start_ms), ..JobState::default() };
         let jobs = (0..5).map(|number| (number.to_string(), at(number)));
-        let mut state = State { jobs: jobs.collect() };
+        let mut state = State { jobs: jobs.collect(), ..State::default() };
         state.forget_beyond(5);
         assert_eq!(state.jobs.len(), 5);
         state.forget_beyond(2);

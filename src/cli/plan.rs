@@ -32,7 +32,7 @@ pub(super) fn plan(
 ) -> io::Result<Status> {
     let Some(config) = load(common, environment) else { return Ok(Status::Usage) };
     let found = crate::run::look(&config, environment).found;
-    if let Some(warning) = &found.warning {
+    for warning in found.warning.iter().chain(&found.foreign) {
         super::say(format_args!("warning: {warning}"));
     }
     let now_ms = options.at.unwrap_or_else(wall_clock_ms);

@@ -31,7 +31,7 @@ pub(super) fn state(
         },
         _ => look(&config, environment),
     };
-    if let Some(warning) = &entrance.found.warning {
+    for warning in entrance.found.warning.iter().chain(&entrance.found.foreign) {
         say(format_args!("warning: {warning}"));
     }
     match command {

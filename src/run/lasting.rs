@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use collectors::period::Period;
 use sha2::{Digest, Sha256};
 
 use super::Keep;
 use crate::config::{Config, Environment};
+use crate::host::Clocks;
 use crate::plan::{Plan, PlannedOutput};
 use crate::report::chain;
 use crate::store::lock::{Lock, NotLocked};
@@ -51,14 +53,21 @@ pub fn enter(
             None
         }
     };
-    Ok(Entrance { lock, found: store.load_state() })
+    Ok(Entrance { lock, found: found(&store, config) })
 }
 
 /// Reads the state and takes no lock: for what changes nothing.
 pub fn look(config: &Config, environment: Environment<'_>) -> Entrance {
     let directory = configured_directory(config, environment);
-    let found = directory.map(|directory| Store::at(&directory).load_state());
+    let found = directory.map(|directory| found(&Store::at(&directory), config));
     Entrance { lock: None, found: found.unwrap_or_default() }
+}
+
+fn found(store: &Store, config: &Config) -> Found {
+    match config.files.first() {
+        Some(file) => store.load_state_for(file),
+        None => store.load_state(),
+    }
 }
 
 /// Where what lasts is kept by this configuration, if there is such a place.
@@ -164,6 +173,24 @@ pub fn is_anything_waiting(plan: &Plan, environment: Environment<'_>) -> bool {
 /// What waits for each output.
 pub(super) fn listings(store: &Store, outputs: &[PlannedOutput]) -> Vec<Listing> {
     outputs.iter().map(|output| store.spool(&output.id, output.kind).list()).collect()
+}
+
+/// Keeps what waits, for whichever output, from being given up because the clock was set ahead since the last run. Gives
+/// back what there is to say of it.
+pub(super) fn correct_ages(
+    store: &Store,
+    before: Option<&Clocks>,
+    now: Option<&Clocks>,
+) -> Option<String> {
+    let leap = now?.set_ahead_since(before?)?;
+    let minutes = (leap.as_secs() + 30) / 60;
+    let by = Period::from_secs(minutes * 60);
+    let told = format!("the clock was set ahead by {by} since the last run");
+    match store.correct_ages(leap) {
+        Ok(0) => None,
+        Ok(_) => Some(format!("{told}: what waits counts as no older for it")),
+        Err(error) => Some(format!("{told}, and what waits counts as older: {}", chain(&error))),
+    }
 }
 
 /// A warning for each spool that none of the outputs empties.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::{Error, Spool, Store};
 
@@ -70,6 +71,22 @@ impl Store {
         }
         found.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(found)
+    }
+
+    /// Makes all that waits as old as it is, where the wall clock was set ahead by `leap`. Gives back how many bodies.
+    ///
+    /// # Errors
+    /// [`Error`] where the ages of some stay wrong.
+    pub fn correct_ages(&self, leap: Duration) -> Result<usize, Error> {
+        let mut corrected = Ok(0);
+        for Stray { spool, .. } in self.strays(std::iter::empty())? {
+            for entry in spool.list().entries {
+                // One that keeps its age keeps no other from getting its own.
+                let done = entry.correct_age(leap);
+                corrected = corrected.and_then(|count| done.map(|()| count + 1));
+            }
+        }
+        corrected
     }
 
     fn spools(&self) -> PathBuf {

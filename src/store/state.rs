@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Error, Store, durable};
 use crate::state::{Damage, State};
@@ -17,6 +17,8 @@ pub struct Found {
     pub state: State,
     /// What is wrong with what was there.
     pub warning: Option<String>,
+    /// What is wrong with whose it is.
+    pub foreign: Option<String>,
     /// Whether the newest file is sound, so that it is worth keeping as the one before the next.
     is_newest_sound: bool,
 }
@@ -37,16 +39,16 @@ impl Store {
     pub fn load_state(&self) -> Found {
         let [newest, before] = [self.state_path(), self.older_state_path()];
         let why = match read(&newest) {
-            Ok(state) => return Found { state, warning: None, is_newest_sound: true },
+            Ok(state) => return Found { state, is_newest_sound: true, ..Found::default() },
             Err(why) => why,
         };
         let is_missing = matches!(why, Unusable::Missing);
         match read(&before) {
             // A run was killed while it put a new one in place.
-            Ok(state) if is_missing => Found { state, warning: None, is_newest_sound: false },
+            Ok(state) if is_missing => Found { state, ..Found::default() },
             Ok(state) => {
                 let warning = format!("`{}`: {why}; the state before it is used", newest.display());
-                Found { state, warning: Some(warning), is_newest_sound: false }
+                Found { state, warning: Some(warning), ..Found::default() }
             }
             Err(Unusable::Missing) if is_missing => Found::default(),
             Err(_) => {
@@ -55,6 +57,21 @@ impl Store {
                 Found { warning: Some(warning), ..Found::default() }
             }
         }
+    }
+
+    /// Reads the state for a run with the configuration in this file, whose it is from now on.
+    pub fn load_state_for(&self, configuration: &Path) -> Found {
+        let mut found = self.load_state();
+        let ours = configuration.display().to_string();
+        let theirs = found.state.configuration.replace(ours.clone());
+        found.foreign = theirs.filter(|theirs| *theirs != ours).map(|theirs| {
+            format!(
+                "the last run in the daemon directory `{}` was of `{theirs}`: what two configurations call by one name they \
+                 take from each other; set `main.daemon_directory` in each (where the file was only moved, all is well)",
+                self.root.display()
+            )
+        });
+        found
     }
 
     /// Saves the state in place of the one that was [found](Store::load_state).
@@ -80,7 +97,7 @@ impl Store {
     }
 }
 
-fn read(path: &std::path::Path) -> Result<State, Unusable> {
+fn read(path: &Path) -> Result<State, Unusable> {
     match fs::read(path) {
         Ok(text) => Ok(State::parse(&text)?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Unusable::Missing),
@@ -95,7 +112,7 @@ mod tests {
 
     fn at(last_start_ms: i64) -> State {
         let job = JobState { last_start_ms: Some(last_start_ms), ..JobState::default() };
-        State { jobs: [("job".to_owned(), job)].into() }
+        State { jobs: [("job".to_owned(), job)].into(), ..State::default() }
     }
 
     #[test]

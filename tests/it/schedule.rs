@@ -286,3 +286,19 @@ jobs:
     running.signal("TERM");
     running.finish().exit(3);
 }
+
+#[test]
+fn two_configurations_in_one_daemon_directory_are_told() {
+    let workspace =
+        Workspace::new("outputs: [{file: {path: points.jsonl}}]\njobs: [{id: a, random: {}}]\n");
+    workspace.run(&["run", "--at", &at(0)]).exit(0).silent();
+    let text = std::fs::read(workspace.path("collector.yaml")).expect("the configuration");
+    workspace.write("other.yaml", text);
+    // Its job is not due, for the other's just ran.
+    let other = ["run", "--config", "other.yaml", "--at", &at(1)];
+    workspace.run(&other).exit(0).says("collector.yaml").says("set `main.daemon_directory`");
+    let other = ["run", "--config", "other.yaml", "--once", "--at", &at(1)];
+    workspace.run(&other).exit(0).says("collector.yaml");
+    workspace.run(&other).exit(0).silent();
+    workspace.run(&["run", "--once", "--at", &at(2)]).exit(0).says("other.yaml");
+}

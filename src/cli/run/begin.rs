@@ -86,6 +86,10 @@ pub(super) fn begin(
         let is_asked_for = options.report.is_some() || options.dry_run;
         if !is_asked_for && !crate::run::is_anything_waiting(&plan, environment) {
             tell_when_asked(options, common, next_ms);
+            // It may be the other's run that was just now.
+            if let Some(foreign) = entrance.found.foreign.as_ref().filter(|_| !common.quiet) {
+                say(format_args!("warning: {foreign}"));
+            }
             return Err(Status::Success);
         }
         // A run without jobs: what waits is sent, and the run has nothing to say about itself.

@@ -1,8 +1,12 @@
 //! How much may wait for one output.
 
 use std::fs;
-use std::time::Duration;
+use std::io;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT, utimensat};
+
+use super::super::Error;
 use super::{Entry, Spool};
 
 /// So many bodies in a row that are young enough, from the oldest on, and no further is asked for its age: names go by
@@ -57,6 +61,25 @@ impl Spool {
 }
 
 impl Entry {
+    /// Makes a body as old as it is, where the wall clock was set ahead since it was made.
+    ///
+    /// # Errors
+    /// [`Error`] when its age stays wrong.
+    pub fn correct_age(&self, leap: Duration) -> Result<(), Error> {
+        let corrected = || {
+            let made = fs::symlink_metadata(&self.path)?.modified()?;
+            // Where a run was killed at this point it is done again.
+            let made = made.checked_add(leap).unwrap_or(made).min(SystemTime::now());
+            let since = made.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let tv_sec = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+            let last_modification = Timespec { tv_sec, tv_nsec: since.subsec_nanos().into() };
+            let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+            let times = Timestamps { last_access, last_modification };
+            utimensat(CWD, &self.path, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(io::Error::from)
+        };
+        corrected().map_err(|error| Error::file(&self.path, error))
+    }
+
     /// Its length in bytes, as its name has it.
     fn bytes(&self) -> u64 {
         let asked = || fs::symlink_metadata(&self.path).map_or(0, |found| found.len());
@@ -92,6 +115,24 @@ mod tests {
         let beyond = spool.beyond_caps(&entries);
         let times: Vec<_> = beyond.iter().map(|(entry, _)| entry.timestamp_ms).collect();
         assert_eq!(times, [0, 3]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_body_is_no_older_for_a_clock_that_was_set() -> Tested {
+        let folder = tempfile::tempdir()?;
+        let spool = Spool::new(folder.path().to_owned());
+        let (entry, _) = spool.put(1, "run", |to| to.write_all(b"four").map(|()| encoded(1)))?;
+        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+        let made = SystemTime::now() - minutes(100);
+        File::options().write(true).open(&entry.path)?.set_modified(made)?;
+        let age =
+            || Ok::<_, io::Error>(fs::metadata(&entry.path)?.modified()?.duration_since(made));
+        entry.correct_age(minutes(60))?;
+        assert_eq!(age()?.ok(), Some(minutes(60)));
+        // Done again it is not younger than what is made now.
+        entry.correct_age(minutes(60))?;
+        assert!(fs::metadata(&entry.path)?.modified()? <= SystemTime::now());
         Ok(())
     }
 }

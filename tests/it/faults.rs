@@ -93,6 +93,8 @@ fn what_is_not_taken_waits_and_goes_out_later() {
         Answer::status(503),
         Answer::Endless(500),
         Answer::Close,
+        Answer::Reset,
+        Answer::ResetHalfway,
         Answer::Hang,
         Answer::HangHalfway,
     ];

@@ -3,6 +3,7 @@
 mod check;
 mod commands;
 mod cron;
+mod damage;
 mod data;
 #[cfg(feature = "lambda")]
 mod deployment;

@@ -1,9 +1,7 @@
 //! `collector run`: the exit status tells the truth, and good jobs survive bad ones.
 
-use std::process::Command;
-
 use crate::server::{Answer, Server, closed_port};
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, make_pipe};
 
 const TWO_JOBS: &str = "
 agent: {run_metrics: false, hostname: h}
@@ -154,9 +152,7 @@ fn a_secret_on_a_dead_disk_costs_its_job_and_no_other() {
         closed_port()
     );
     let workspace = Workspace::new(&yaml);
-    // A pipe that nobody writes to: opening it hangs, as a file on a dead network disk does.
-    let made = Command::new("mkfifo").arg(workspace.path("pipe")).status().expect("mkfifo");
-    assert!(made.success());
+    make_pipe(&workspace.path("pipe"));
     workspace.run(&["run", "--once"]).exit(3).says("job `web` late");
     assert!(workspace.path("out.jsonl").exists());
 }

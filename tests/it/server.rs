@@ -31,6 +31,8 @@ impl Request {
     }
 }
 
+const HALF_AN_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Le";
+
 /// How one request is answered.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
@@ -42,6 +44,10 @@ pub(crate) enum Answer {
     HangHalfway,
     /// By closing the connection.
     Close,
+    /// By resetting the connection.
+    Reset,
+    /// With the first half of an answer, and then by resetting the connection.
+    ResetHalfway,
     /// With something that is no answer.
     Garbage,
     /// With this status and a text of a gigabyte.
@@ -142,7 +148,7 @@ fn serve(
 ) {
     let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
     let mut writer = stream;
-    while let Some(request) = read_request(&mut reader) {
+    while let Some(request) = next_request(&writer, &mut reader, answers) {
         kept.lock().expect("no test panicked with it").push(request);
         let answer = answers.lock().expect("no test panicked with it").pop_front();
         match answer.unwrap_or(Answer::status(200)) {
@@ -159,7 +165,7 @@ fn serve(
             }
             Answer::Hang => thread::sleep(Duration::from_secs(3_600)),
             Answer::HangHalfway => {
-                writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Le").ok();
+                writer.write_all(HALF_AN_ANSWER).ok();
                 thread::sleep(Duration::from_secs(3_600));
             }
             Answer::Endless(status) => {
@@ -174,6 +180,12 @@ fn serve(
                 }
                 sent_all.store(true, Ordering::Relaxed);
             }
+            // What is unread when a connection is closed resets it.
+            Answer::Reset => return,
+            Answer::ResetHalfway => {
+                writer.write_all(HALF_AN_ANSWER).ok();
+                return;
+            }
             Answer::Garbage => {
                 writer.write_all(b"\x00\xff garbage\r\n\r\n").ok();
                 writer.shutdown(Shutdown::Both).ok();
@@ -184,6 +196,30 @@ fn serve(
                 return;
             }
         }
+    }
+}
+
+/// The next request; it stays unread where the connection is to be reset.
+fn next_request(
+    stream: &TcpStream,
+    reader: &mut impl BufRead,
+    answers: &Mutex<VecDeque<Answer>>,
+) -> Option<Request> {
+    let is_to_be_reset = || {
+        let answers = answers.lock().expect("no test panicked with it");
+        matches!(answers.front(), Some(Answer::Reset | Answer::ResetHalfway))
+    };
+    if !is_to_be_reset() {
+        return read_request(reader);
+    }
+    let mut seen = vec![0; 1 << 16];
+    loop {
+        let length = stream.peek(&mut seen).ok().filter(|&length| length > 0)?;
+        let has_head = seen[..length].windows(4).any(|end| end == b"\r\n\r\n");
+        if has_head && let Some(request) = read_request(&mut &seen[..length]) {
+            return Some(request);
+        }
+        thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -122,6 +122,12 @@ impl Workspace {
     }
 }
 
+/// A pipe that nobody writes to: to open it hangs for ever in a system call, as a file on a dead network disk does.
+pub(crate) fn make_pipe(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status().expect("mkfifo");
+    assert!(made.success());
+}
+
 fn relative(path: &Path, root: &Path) -> String {
     path.strip_prefix(root).unwrap_or(path).display().to_string()
 }
@@ -184,8 +190,7 @@ impl Running {
 
     /// Waits for its end.
     pub(crate) fn finish(self) -> Finished {
-        let output = self.0.wait_with_output().expect("the program ends");
-        Finished { output, shown: "run".to_owned() }
+        Finished::new(self.0.wait_with_output().expect("the program ends"))
     }
 }
 
@@ -199,7 +204,11 @@ impl Finished {
     /// A run that ended elsewhere, with this status and this on its standard output.
     pub(crate) fn seen(status: i32, stdout: &str) -> Self {
         let status = ExitStatus::from_raw(status << 8);
-        let output = Output { status, stdout: stdout.into(), stderr: Vec::new() };
+        Self::new(Output { status, stdout: stdout.into(), stderr: Vec::new() })
+    }
+
+    /// A run that was started in another way.
+    pub(crate) fn new(output: Output) -> Self {
         Self { output, shown: "run".to_owned() }
     }
 

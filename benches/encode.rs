@@ -52,7 +52,7 @@ fn payload(datapoints: &[Plain]) -> Payload {
         },
         timestamp_ms: NOW_MS,
         polling_interval: Duration::from_secs(300),
-        batches: vec![JobBatch { job: "bench".into(), batch: Arc::new(batch) }],
+        batches: vec![JobBatch::new("bench".into(), Arc::new(batch))],
     }
 }
 

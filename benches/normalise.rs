@@ -41,7 +41,7 @@ fn payload(targets: usize, keys: usize, sharing: Keys) -> Payload {
         },
         timestamp_ms: 1_700_000_000_456,
         polling_interval: Duration::from_secs(300),
-        batches: vec![JobBatch { job: "bench".into(), batch: Arc::new(batch) }],
+        batches: vec![JobBatch::new("bench".into(), Arc::new(batch))],
     }
 }
 

@@ -1,4 +1,5 @@
-//! AWS, as far as a run needs it: Parameter Store for secrets, S3 for a configuration.
+//! AWS, as far as a run needs it: Parameter Store for secrets, S3 for a configuration, signatures for
+//! outputs whose server asks for them.
 //!
 //! With [`crate::lambda`] the only async code of the program; nothing of it starts before a reference asks for it. Every
 //! request is bounded in time. The SDK finds region and credentials by its own rules, in its own variables
@@ -7,5 +8,6 @@
 mod account;
 pub mod objects;
 pub mod parameters;
+pub mod signature;
 
 pub use account::Unavailable;

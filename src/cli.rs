@@ -1,6 +1,7 @@
 //! The commands. The only place that writes to standard output: data and tables there, talk on standard error.
 
 mod args;
+mod board;
 mod catalogue;
 mod check;
 mod configuration;
@@ -78,6 +79,7 @@ fn dispatch(arguments: &Arguments, environment: Environment<'_>) -> io::Result<S
         Command::State(command) => state::state(command, common, environment),
         Command::Data(command) => data::data(command, common, environment),
         Command::Spool(command) => spool::spool(command, common, environment),
+        Command::Board(command) => board::board(command, common, environment),
         Command::History(options) => history::history(options, common, environment),
         Command::Install(options) => install::install(options, common, environment),
         Command::Completions { shell } => {

@@ -25,6 +25,7 @@ pub mod host;
 pub mod runner;
 
 pub mod rates;
+pub mod starts;
 
 pub mod payload;
 

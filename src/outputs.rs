@@ -37,7 +37,7 @@ mod pushgateway;
 mod repeats;
 pub mod sqlite;
 mod stdout;
-mod telemetry;
+pub mod telemetry;
 mod template;
 mod textfile;
 mod webhook;
@@ -154,6 +154,27 @@ pub trait Output: Send + Sync {
     /// Whether a body still makes sense later, so that it is kept in the spool until it is accepted.
     fn can_wait(&self) -> bool {
         true
+    }
+
+    /// Whether it says since when each counter counts, which costs state.
+    fn wants_starts(&self) -> bool {
+        false
+    }
+
+    /// Tells the jobs of this run that failed, once its datapoints are in. What is told is about now: it is kept
+    /// nowhere, and not tried again. Gives back what could not be told, and why.
+    fn tell_failures(
+        &self,
+        _payload: &Payload,
+        _surroundings: &Surroundings,
+        _deadline: Instant,
+    ) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The output whose boards `collector board` reads and makes, if this is one.
+    fn boards(&self) -> Option<&telemetry::Telemetry> {
+        None
     }
 
     /// The embedded store that it fills, for those who read it. The folders are the configuration's and the one

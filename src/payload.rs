@@ -31,12 +31,16 @@ pub struct Payload {
 }
 
 /// What one job brought.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct JobBatch {
     /// The job's id.
     pub job: Arc<str>,
     /// Its datapoints.
     pub batch: Arc<Batch>,
+    /// When each counter among the datapoints began to count, by its place; empty where nobody asked.
+    pub starts: Arc<[Option<i64>]>,
+    /// Why the job failed, with nothing secret in it; `None` when it did not, or when that is not to be told yet.
+    pub failure: Option<Arc<str>>,
 }
 
 /// How many refusals are named; the others are only counted.
@@ -124,9 +128,7 @@ impl Payload {
             agent: self.agent.clone(),
             timestamp_ms: self.timestamp_ms,
             polling_interval: self.polling_interval,
-            batches: chosen
-                .map(|job| JobBatch { job: Arc::clone(&job.job), batch: Arc::clone(&job.batch) })
-                .collect(),
+            batches: chosen.cloned().collect(),
         }
     }
 
@@ -134,13 +136,34 @@ impl Payload {
     pub fn datapoints(&self) -> impl Iterator<Item = View<'_>> {
         self.batches.iter().flat_map(JobBatch::datapoints)
     }
+
+    /// The datapoint at that place among all of them.
+    pub fn datapoint(&self, mut place: usize) -> Option<View<'_>> {
+        for job in &self.batches {
+            match job.batch.points().get(place) {
+                Some(point) => return Some(View { job: &job.job, batch: &job.batch, point }),
+                None => place -= job.batch.len(),
+            }
+        }
+        None
+    }
 }
 
 impl JobBatch {
+    /// Datapoints of a job that went well.
+    pub fn new(job: Arc<str>, batch: Arc<Batch>) -> Self {
+        Self { job, batch, starts: Arc::default(), failure: None }
+    }
+
     /// Its datapoints, in order.
     pub fn datapoints(&self) -> impl Iterator<Item = View<'_>> {
-        let Self { job, batch } = self;
+        let Self { job, batch, .. } = self;
         batch.points().iter().map(move |point| View { job, batch, point })
+    }
+
+    /// When the counter at that place began to count, in milliseconds since 1970; `None` when that is not known.
+    pub fn start_ms(&self, place: usize) -> Option<i64> {
+        self.starts.get(place).copied().flatten()
     }
 }
 

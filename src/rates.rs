@@ -17,9 +17,9 @@ use serde_json::Number;
 use crate::state::Reading;
 
 /// A reading that was not renewed for so long is forgotten: its series is gone.
-const READING_KEPT_MS: i64 = 86_400_000;
+pub(crate) const READING_KEPT_MS: i64 = 86_400_000;
 /// A job's readings are kept up to this many.
-const READINGS_MAX: usize = 200_000;
+pub(crate) const READINGS_MAX: usize = 200_000;
 
 /// What a job wants of its counters.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -84,7 +84,7 @@ pub fn apply(
         let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else { continue };
         *is_dropped = wanted.iter().all(|rate| !rate.keep_counter);
         let Some(value) = number(&batch.value(&point)) else { continue };
-        let reading = Reading { value, timestamp_ms: point.timestamp_ms };
+        let reading = Reading { value, timestamp_ms: point.timestamp_ms, start_ms: None };
         let series = series(batch, &point);
         // A source may tell several moments of a series at once.
         let last = applied.counters.get(&series).or_else(|| before.get(&series));
@@ -126,7 +126,7 @@ fn wanted<'a>(rates: &'a [Rate], key: &str) -> Vec<&'a Rate> {
     wanted
 }
 
-fn number(value: &Value<'_>) -> Option<Number> {
+pub(crate) fn number(value: &Value<'_>) -> Option<Number> {
     match value {
         Value::Int(int) => Some((*int).into()),
         Value::Uint(uint) => Some((*uint).into()),
@@ -136,7 +136,7 @@ fn number(value: &Value<'_>) -> Option<Number> {
 }
 
 /// A series as text that no other series has.
-fn series(batch: &Batch, point: &Point) -> String {
+pub(crate) fn series(batch: &Batch, point: &Point) -> String {
     let labels: Vec<[&str; 2]> = batch
         .labels(point.attributes)
         .iter()
@@ -150,7 +150,7 @@ fn series(batch: &Batch, point: &Point) -> String {
 }
 
 /// The target in a series' text.
-fn target_of(series: &str) -> Option<String> {
+pub(crate) fn target_of(series: &str) -> Option<String> {
     let series: serde_json::Value = serde_json::from_str(series).ok()?;
     series.get(1)?.as_str().map(str::to_owned)
 }

@@ -27,7 +27,7 @@ use crate::store::spool::Listing;
 use crate::store::state::Found;
 use crate::store::{Store, fallback_agent_id};
 use lasting::{Lasting, abandoned, correct_ages, find_lasting, listings};
-use outcome::{Circumstances, Taken, take};
+use outcome::{Circumstances, Taken, failure, take};
 use prepare::{announce, prepare_job, prepare_output};
 
 pub use attempt::{Attempt, attempt};
@@ -244,11 +244,15 @@ fn collect(
     };
     let (mut jobs, mut batches, mut states) = (Vec::new(), Vec::new(), Vec::new());
     for (job, outcome) in plan.jobs.iter().zip(outcomes) {
-        let Taken { mut report, batch, state } = take(job, outcome, &around);
+        let mut outputs = plan.outputs.iter();
+        let wants_starts =
+            outputs.any(|output| output.output.wants_starts() && job.feeds(&output.id));
+        let Taken { mut report, batch, starts, state } = take(job, outcome, &around, wants_starts);
         // Where nothing lasts nobody counts failures, and this one might be the tenth.
         report.is_muted &= store.is_some();
+        let (job, batch, failure) = (Arc::clone(&job.id), Arc::new(batch), failure(job, &report));
+        batches.push(JobBatch { job, batch, starts, failure });
         jobs.push(report);
-        batches.push(JobBatch { job: Arc::clone(&job.id), batch: Arc::new(batch) });
         states.push(state);
     }
     // A folder that cannot be written may be read: what lies there is not forgotten.
@@ -263,7 +267,7 @@ fn collect(
             .map(|(output, waiting)| (output.id.as_str(), waiting));
         let batch =
             metrics::of_run(&jobs, backlogs, plan.started.elapsed(), &hostname, plan.now_ms);
-        batches.push(JobBatch { job: metrics::JOB.into(), batch: Arc::new(batch) });
+        batches.push(JobBatch::new(metrics::JOB.into(), Arc::new(batch)));
     }
     let payload = Payload {
         agent: surroundings.agent.clone(),

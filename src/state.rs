@@ -45,7 +45,7 @@ pub struct JobState {
     /// The host's boot at which the counters were read: they start anew with each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_id: Option<String>,
-    /// The last readings of the counters that rates are made of, by series.
+    /// The last readings of the counters, by series: what rates are made of, and since when they count.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counters: BTreeMap<String, Reading>,
 }
@@ -57,6 +57,9 @@ pub struct Reading {
     pub value: Number,
     /// When, in milliseconds since 1970.
     pub timestamp_ms: i64,
+    /// Since when it counts, in milliseconds since 1970, where an output says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_ms: Option<i64>,
 }
 
 /// Text that is no state.
@@ -151,7 +154,7 @@ mod tests {
     use super::*;
 
     fn state() -> State {
-        let reading = Reading { value: u64::MAX.into(), timestamp_ms: -5 };
+        let reading = Reading { value: u64::MAX.into(), timestamp_ms: -5, start_ms: Some(-9) };
         let job = JobState {
             last_start_ms: Some(7),
             failures_in_a_row: 2,

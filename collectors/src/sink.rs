@@ -59,6 +59,8 @@ pub struct Collected {
     pub errors_total: u64,
     /// What the job's next run goes on from, where this one said so.
     pub cursor: Option<serde_json::Value>,
+    /// Since when all counters of the job count, in milliseconds since 1970, where it said so.
+    pub counting_since_ms: Option<i64>,
 }
 
 /// The sink was sealed: the job is late, or the run is over. Stop collecting.
@@ -161,6 +163,15 @@ impl Sink {
     /// [`Sealed`] when the job's time is over.
     pub fn leave(&self, cursor: serde_json::Value) -> Result<(), Sealed> {
         self.lock().as_mut().ok_or(Sealed)?.cursor = Some(cursor);
+        Ok(())
+    }
+
+    /// Says since when all counters of the job count, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// [`Sealed`] when the job's time is over.
+    pub fn counting_since(&self, at_ms: i64) -> Result<(), Sealed> {
+        self.lock().as_mut().ok_or(Sealed)?.counting_since_ms = Some(at_ms);
         Ok(())
     }
 

@@ -214,6 +214,14 @@ impl Collector for System {
         let stat_path = host.proc_path("stat");
         let stat = self.shared(&stat_takers, &stat_path, stat::parse, &mut failures);
         let stat = stat.as_ref();
+        // Where only others need it, it says no more than when the kernel began to count.
+        let booted = match stat {
+            Some(stat) => stat.boot_time_seconds,
+            None => parse_file(&stat_path, stat::parse).ok().and_then(|s| s.boot_time_seconds),
+        };
+        if let Some(at_ms) = booted.and_then(|s| i64::try_from(s).ok()?.checked_mul(1_000)) {
+            sink.counting_since(at_ms)?;
+        }
         let meminfo_takers = [Group::Memory, Group::Swap];
         let meminfo_path = host.proc_path("meminfo");
         let meminfo = self.shared(&meminfo_takers, &meminfo_path, memory::parse, &mut failures);

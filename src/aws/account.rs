@@ -42,13 +42,19 @@ pub(super) struct Account {
     config: SdkConfig,
     /// Parameter Store.
     pub(super) ssm: aws_sdk_ssm::Client,
-    /// Where we are.
+    /// Where we are; empty where nothing says.
     pub(super) region: String,
 }
 
 impl Account {
-    /// The account of this process.
+    /// The account of this process, which is known to be somewhere.
     pub(super) fn open() -> Result<Arc<Self>, Unavailable> {
+        let account = Self::open_anywhere()?;
+        if account.region.is_empty() { Err(Unavailable::NoRegion) } else { Ok(account) }
+    }
+
+    /// The same for those who know the region.
+    pub(super) fn open_anywhere() -> Result<Arc<Self>, Unavailable> {
         static ACCOUNT: Mutex<Option<Arc<Account>>> = Mutex::new(None);
         // Whoever panicked with it had not set it. Others wait for the one that asks where we are.
         let mut account = ACCOUNT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,7 +80,7 @@ impl Account {
             .timeout_config(timeouts.build())
             .load();
         let config = runtime.block_on(load);
-        let region = config.region().ok_or(Unavailable::NoRegion)?.to_string();
+        let region = config.region().map(ToString::to_string).unwrap_or_default();
         let ssm = aws_sdk_ssm::Client::new(&config);
         Ok(Self { runtime, config, ssm, region })
     }

@@ -2,15 +2,15 @@
 
 use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningError,
-    SigningSettings, UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode,
 };
-use aws_sigv4::sign::v4;
 
 use super::account::{Account, OPERATION, Unavailable};
+use super::signature;
 use crate::config::Environment;
 use crate::report::{chain, printable, table};
 
@@ -26,8 +26,8 @@ pub enum Error {
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
     /// The request cannot be signed.
-    #[error("the request cannot be signed")]
-    Unsigned(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Unsigned(#[from] signature::Error),
     /// The certificate authorities cannot be read.
     #[error(transparent)]
     Roots(#[from] collectors::web::BadTlsFile),
@@ -78,12 +78,6 @@ struct Remembered {
     key: String,
     text: String,
     fetched: Instant,
-}
-
-impl From<SigningError> for Error {
-    fn from(error: SigningError) -> Self {
-        Self::Unsigned(error.into())
-    }
 }
 
 /// An object as text, which is fetched when what is remembered of it is as old as `ttl`. The old text serves when S3
@@ -186,25 +180,13 @@ fn escaped(path: &str) -> String {
 }
 
 /// The headers that say who asks.
-fn signature(account: &Account, url: &str) -> Result<Vec<(String, String)>, Error> {
-    let identity = account.credentials()?.into();
+fn signature(account: &Account, url: &str) -> Result<Vec<(String, String)>, signature::Error> {
     let mut settings = SigningSettings::default();
     settings.percent_encoding_mode = PercentEncodingMode::Single;
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-    let parameters = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(&account.region)
-        .name("s3")
-        .time(SystemTime::now())
-        .settings(settings)
-        .build()
-        .map_err(|error| Error::Unsigned(error.into()))?
-        .into();
     let request = SignableRequest::new("GET", url, std::iter::empty(), SignableBody::Bytes(&[]))?;
-    let (instructions, _) = sign(request, &parameters)?.into_parts();
-    let headers = instructions.headers();
-    Ok(headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    signature::sign(account, "s3", &account.region, settings, request)
 }
 
 /// Code and message of S3's error, or what else it says.

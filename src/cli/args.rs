@@ -65,6 +65,9 @@ pub(super) enum Command {
     /// Look at what waits to be sent; send it, or give it up
     #[command(subcommand)]
     Spool(Spool),
+    /// Read or make the boards of Telemetry
+    #[command(subcommand)]
+    Board(BoardCommand),
     /// Show the last runs, and how long each job took
     History(History),
     /// Make what starts it by the clock: a crontab, or a systemd service and timer
@@ -269,6 +272,36 @@ pub(super) struct SpoolSelection {
     /// All in quarantine; with `--output`, only those of that output
     #[arg(long)]
     pub(super) quarantined: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BoardCommand {
+    /// Print a board as a template for others
+    Dump(BoardDump),
+    /// Make or mend the boards of the configuration now
+    Apply(BoardApply),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BoardDump {
+    /// The board's name
+    pub(super) name: String,
+    /// What to leave out at the beginning of its flows' tags; by default the prefix in the configuration, if it has the board
+    #[arg(long, value_name = "TEXT")]
+    pub(super) prefix: Option<String>,
+    /// The output whose account has the board; needed where several are of the kind `telemetry`
+    #[arg(long, value_name = "ID")]
+    pub(super) output: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BoardApply {
+    /// Only these boards
+    #[arg(value_name = "BOARD")]
+    pub(super) names: Vec<String>,
+    /// Only those of this output
+    #[arg(long, value_name = "ID")]
+    pub(super) output: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -102,6 +102,13 @@ impl<'a> Delivery<'a> {
         if let Some((body, datapoints)) = fleeting {
             let is_in = is_open && self.send_once(&body, datapoints, surroundings, deadline);
             tell(Told::Safe(is_in));
+            is_open = is_in;
+        }
+        if is_open {
+            let Consignment { output, payload, .. } = self.consignment;
+            let untold = output.tell_failures(payload, surroundings, deadline);
+            let untold = untold.iter().map(|what| printable(what).into_owned());
+            self.report.warnings.extend(untold);
         }
         if self.consignment.spool.is_none() && self.report.waiting_bodies > 0 {
             self.report.note.get_or_insert_with(|| CANNOT_BE_WRITTEN.to_owned());

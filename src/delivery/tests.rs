@@ -26,7 +26,7 @@ fn payload(timestamp_ms: i64) -> Payload {
         agent: agent(),
         timestamp_ms,
         polling_interval: Duration::from_secs(300),
-        batches: vec![JobBatch { job: "job".into(), batch: Arc::new(batch) }],
+        batches: vec![JobBatch::new("job".into(), Arc::new(batch))],
     }
 }
 
@@ -75,7 +75,7 @@ fn many(count: usize) -> Payload {
         let point = Datapoint::new(&key, Value::Int(1), DataType::Int).expect("a datapoint");
         batch.push(&point, "host", &[], 1).expect("room");
     }
-    let batches = vec![JobBatch { job: "job".into(), batch: Arc::new(batch) }];
+    let batches = vec![JobBatch::new("job".into(), Arc::new(batch))];
     Payload { batches, ..payload(1) }
 }
 

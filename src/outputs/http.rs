@@ -8,6 +8,7 @@ mod answer;
 mod no_proxy;
 mod options;
 mod proxies;
+mod sigv4;
 
 use std::io;
 use std::time::Instant;
@@ -57,7 +58,8 @@ pub enum Method {
 }
 
 impl Method {
-    fn as_str(self) -> &'static str {
+    /// As it stands on the wire.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Post => "POST",
             Self::Put => "PUT",
@@ -134,6 +136,14 @@ pub enum Error {
     /// A reference was not resolved.
     #[error(transparent)]
     Secret(#[from] Unresolved),
+    /// AWS does not say who we are.
+    #[cfg(feature = "lambda")]
+    #[error("no signature")]
+    Unsigned(#[from] crate::aws::signature::Error),
+    /// This build has no access to AWS.
+    #[cfg(not(feature = "lambda"))]
+    #[error("this build has no access to AWS; the feature `lambda` gives it")]
+    NoAws,
     /// The value cannot be sent. It may be secret, so it is not told.
     #[error("the value of the header `{0}` has characters that no header can have")]
     Header(HeaderName),
@@ -195,6 +205,7 @@ pub fn post(post: &Post<'_>, deadline: Instant) -> Result<Answer, Error> {
     };
     let mut request = http::Request::builder().uri(post.url).method(post.method.as_str());
     let mut headers = post.all_headers()?;
+    sign(post.http, post.method.as_str(), post.url, body, &mut headers)?;
     let redact = redact(post.http, post.auth.as_ref(), &headers);
     headers.insert(header::CONTENT_LENGTH, body.length().into());
     if let Some(all) = request.headers_mut() {
@@ -257,10 +268,37 @@ pub fn get(
     surroundings: &Surroundings,
     deadline: Instant,
 ) -> Result<Answer, Error> {
+    ask_for(http::Method::GET, url, auth, http, surroundings, deadline)
+}
+
+/// What a server answers when it is asked to delete what is at `url`.
+///
+/// # Errors
+/// [`Error`] when it does not.
+pub fn delete(
+    url: &str,
+    auth: Option<&Auth>,
+    http: &Http,
+    surroundings: &Surroundings,
+    deadline: Instant,
+) -> Result<Answer, Error> {
+    ask_for(http::Method::DELETE, url, auth, http, surroundings, deadline)
+}
+
+/// A request without a body.
+fn ask_for(
+    method: http::Method,
+    url: &str,
+    auth: Option<&Auth>,
+    http: &Http,
+    surroundings: &Surroundings,
+    deadline: Instant,
+) -> Result<Answer, Error> {
     let mut headers = HeaderMap::new();
     add_headers(&mut headers, http, auth)?;
+    sign(http, method.as_str(), url, &Body::empty(), &mut headers)?;
     let redact = redact(http, auth, &headers);
-    let mut request = http::Request::builder().uri(url);
+    let mut request = http::Request::builder().method(method).uri(url);
     if let Some(all) = request.headers_mut() {
         all.extend(headers);
     }
@@ -284,6 +322,19 @@ fn add_headers(all: &mut HeaderMap, http: &Http, auth: Option<&Auth>) -> Result<
         insert(name.get().clone(), value.expose()?)?;
     }
     Ok(())
+}
+
+/// Signs what is sent, where the server asks for that.
+fn sign(
+    http: &Http,
+    method: &str,
+    url: &str,
+    body: &Body,
+    headers: &mut HeaderMap,
+) -> Result<(), Error> {
+    let Some(sigv4) = &http.sigv4 else { return Ok(()) };
+    let uri = url.parse().map_err(ureq::http::Error::from)?;
+    sigv4.sign(method, &uri, body, headers)
 }
 
 /// Hides in an answer what was sent, should it be repeated.

@@ -2,9 +2,11 @@
 //!
 //! Each datapoint is a data point of the metric that its key names, with its unit and the attributes `job` (the job's
 //! id), `target` and its labels; a datapoint's own label `job` or `target` is called `exported_job` or
-//! `exported_target`. Counters are cumulative monotonic sums, all else is a gauge. When a counter began to count is not
-//! known, so `start_time_unix_nano` is left out, as OTLP has it for that case. Integers are sent as such; above
-//! 2⁶³ − 1 they become floats. Where one series has two values at one moment, the first is sent and the other counted.
+//! `exported_target`. Counters are cumulative monotonic sums, all else is a gauge. A sum says since when it counts
+//! (`start_time_unix_nano`): counters of `system` since the host's boot, others since they were first seen, where start
+//! and time are the same, which is OTLP's way to say that what was before is not known. One that falls begins anew there.
+//! The start is kept in the state of the job; where nothing can be kept and none is known, it is left out. Integers are
+//! sent as such; above 2⁶³ − 1 they become floats. Where one series has two values at one moment, the first is sent and the other counted.
 //! Info is not sent without `info: true`: a new series would begin whenever it changes. OTLP has no text among its
 //! values: with `text: label` a text is the attribute `value` of a metric `…_info` that is always 1, up to 1 024 bytes;
 //! longer ones are refused. `text: refuse` refuses all of it. What is refused is counted as lost.
@@ -19,7 +21,8 @@
 //! to be put right. Every other 4xx is about the body. It is halved until the bad data points are found; those are set
 //! aside, the rest goes through.
 //!
-//! gRPC is not spoken, and requests are not signed as AWS asks for (SigV4).
+//! CloudWatch asks for signed requests: `http: {sigv4: {service: monitoring, region: eu-central-1}}`, signed by whom the
+//! AWS SDK finds. gRPC is not spoken.
 //!
 //! ```yaml
 //! outputs:
@@ -211,6 +214,10 @@ impl Output for Otlp {
     }
 
     fn names_agent(&self) -> bool {
+        true
+    }
+
+    fn wants_starts(&self) -> bool {
         true
     }
 

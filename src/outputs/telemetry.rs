@@ -13,6 +13,18 @@
 //! Telemetry answers 200 also when it skips flows, such as those that do not exist. The answer is read: the flows that it
 //! would not update are found and set aside with what it says, and all others are in.
 //!
+//! `boards` are made before the first datapoints of a run are sent, each from a template with a name and a prefix of
+//! its own; the prefix is put before the tag of each of its flows. A board that is there is compared with its template,
+//! widget by widget: what is missing is added, what differs is replaced, and widgets that the template does not know
+//! stay. A flow that is there keeps its data. What goes wrong while a board is made is taken back. As long as a board
+//! cannot be made its flows may be missing, so the datapoints wait in the spool. `collector board dump NAME` prints a
+//! board as a template, `collector board apply` sees to the boards now.
+//!
+//! With `error_tag` a job that fails is told at the flow of that tag, made of text, `{job}` and `{host}`, with the
+//! reason, in which the job's secrets are hidden. It is said once the run's datapoints are in, and is about this run:
+//! when Telemetry cannot be asked now, nothing waits, and the report has a warning. The next run says it again if it is
+//! still so; new data of the flow takes it away.
+//!
 //! ```yaml
 //! outputs:
 //!   - telemetry:
@@ -22,9 +34,12 @@
 //! ```
 
 mod answer;
+mod boards;
+mod errors;
 mod flows;
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use collectors::decode::Problem;
@@ -40,11 +55,14 @@ use super::template::{Piece, Template};
 use super::{Body, Destination, Output, Part, Receipt, Surroundings};
 use crate::payload::{Encoded, Payload};
 use crate::report::chain;
+use boards::Api;
 use flows::Flows;
+
+pub use boards::{Applied, Board, Error as BoardError, Layout};
 
 /// The options of `telemetry`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub(super) struct Telemetry {
+pub struct Telemetry {
     /// Where the API is. Default: `https://api.telemetrytv.com`.
     #[serde(default)]
     url: Option<Url>,
@@ -68,9 +86,18 @@ pub(super) struct Telemetry {
     /// How long after the run a flow counts as out of date. Default: never.
     #[serde(default)]
     expires_after: Option<Period>,
+    /// The boards that are seen to before datapoints are sent.
+    #[serde(default)]
+    boards: Vec<Board>,
+    /// The tag of the flow at which a job that fails is told, made of text, `{job}` and `{host}`. Default: none.
+    #[serde(default)]
+    error_tag: Option<Template>,
     /// How the server is reached.
     #[serde(default)]
     http: Http,
+    /// Whether this run has seen to the boards.
+    #[serde(skip)]
+    is_prepared: AtomicBool,
 }
 
 /// How flows are updated.
@@ -108,21 +135,81 @@ fn value() -> Template {
 }
 
 impl Telemetry {
-    fn batch_url(&self) -> Result<Url, NotAUrl> {
-        let resource = match self.resource {
+    /// What the API calls what flows hold.
+    fn resource(&self) -> &'static str {
+        match self.resource {
             Resource::Data => "data",
             Resource::Metrics => "metrics",
-        };
+        }
+    }
+
+    /// Where the API is.
+    fn base(&self) -> Result<Url, NotAUrl> {
+        self.url.clone().map_or_else(|| Url::parse(DEFAULT_URL), Ok)
+    }
+
+    /// The boards that it sees to.
+    pub fn boards(&self) -> &[Board] {
+        &self.boards
+    }
+
+    /// Makes or mends a board.
+    ///
+    /// # Errors
+    /// [`BoardError`].
+    pub fn apply_board(
+        &self,
+        board: &Board,
+        surroundings: &Surroundings,
+        deadline: Instant,
+    ) -> Result<Applied, BoardError> {
+        let layout = board.layout(&surroundings.config_directory)?;
+        let api = Api { telemetry: self, surroundings, deadline };
+        boards::apply(&api, &layout, &board.name, &board.prefix)
+    }
+
+    /// A board as a template, the tags of its flows without `prefix`.
+    ///
+    /// # Errors
+    /// [`BoardError`].
+    pub fn dump_board(
+        &self,
+        name: &str,
+        prefix: &str,
+        surroundings: &Surroundings,
+        deadline: Instant,
+    ) -> Result<Layout, BoardError> {
+        boards::dump(&Api { telemetry: self, surroundings, deadline }, name, prefix)
+    }
+
+    /// Sees to the boards, once a run.
+    fn prepare(&self, surroundings: &Surroundings, deadline: Instant) -> Result<(), Receipt> {
+        if self.boards.is_empty() || self.is_prepared.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        for board in &self.boards {
+            match self.apply_board(board, surroundings, deadline) {
+                Ok(applied) => log::info!("board `{}`: {applied}", board.name),
+                // Its flows may be missing, and what is sent to such is refused for good.
+                Err(error) => {
+                    let reason = format!("board `{}`: {}", board.name, chain(&error));
+                    return Err(Receipt::Retry { reason, after: error.after() });
+                }
+            }
+        }
+        self.is_prepared.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn batch_url(&self) -> Result<Url, NotAUrl> {
+        let resource = self.resource();
         let path = match &self.channel {
             Some(tag) => {
                 format!("/channels/{}/{resource}", utf8_percent_encode(tag, NON_ALPHANUMERIC))
             }
             None => format!("/{resource}"),
         };
-        match &self.url {
-            Some(url) => url.below(&path),
-            None => Url::parse(DEFAULT_URL)?.below(&path),
-        }
+        self.base()?.below(&path)
     }
 
     fn request<'a>(&'a self, plain: Post<'a>) -> Post<'a> {
@@ -175,6 +262,9 @@ impl Output for Telemetry {
     }
 
     fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt {
+        if let Err(receipt) = self.prepare(surroundings, deadline) {
+            return receipt;
+        }
         let url = match self.batch_url() {
             Ok(url) => url.uri().to_string(),
             Err(error) => return Receipt::Retry { reason: chain(&error), after: None },
@@ -183,6 +273,21 @@ impl Output for Telemetry {
             Ok(answer) => answer::receipt(&answer),
             Err(error) => error.receipt(),
         }
+    }
+
+    fn tell_failures(
+        &self,
+        payload: &Payload,
+        surroundings: &Surroundings,
+        deadline: Instant,
+    ) -> Vec<String> {
+        let Some(tag) = &self.error_tag else { return Vec::new() };
+        let api = Api { telemetry: self, surroundings, deadline };
+        errors::tell(&api, tag, payload)
+    }
+
+    fn boards(&self) -> Option<&Telemetry> {
+        Some(self)
     }
 
     fn halve(&self, body: &[u8]) -> Option<[Part; 2]> {
@@ -194,10 +299,10 @@ impl Output for Telemetry {
     }
 
     fn check(&self, surroundings: &Surroundings, deadline: Instant) -> Result<String, String> {
-        let url = match &self.url {
-            Some(url) => url.clone(),
-            None => Url::parse(DEFAULT_URL).map_err(|error| chain(&error))?,
-        };
+        for board in &self.boards {
+            board.layout(&surroundings.config_directory).map_err(|error| chain(&error))?;
+        }
+        let url = self.base().map_err(|error| chain(&error))?;
         let boards = url.below("/boards").map_err(|error| chain(&error))?.uri().to_string();
         let answer = http::get(&boards, Some(&self.auth()), &self.http, surroundings, deadline);
         match answer.map_err(|error| chain(&error))? {
@@ -227,6 +332,21 @@ impl Output for Telemetry {
         }
         if self.channel.as_ref().is_some_and(String::is_empty) {
             clash(&["channel"], "the tag is empty");
+        }
+        if self.error_tag.as_ref().is_some_and(|tag| !tag.is_of_jobs()) {
+            clash(
+                &["error_tag"],
+                "a job that fails has no datapoints: only `{job}` and `{host}` are known",
+            );
+        }
+        for (index, board) in self.boards.iter().enumerate() {
+            if board.name.is_empty() {
+                clash(&["boards"], "a board's `name` is empty");
+            }
+            let others = &self.boards[..index];
+            if others.iter().any(|other| other.name == board.name) {
+                clash(&["boards"], "two boards have one name: each would undo the other");
+            }
         }
         problems
     }

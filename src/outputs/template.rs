@@ -25,6 +25,8 @@ pub(super) enum Piece {
     Target,
     /// `{host}`: the agent's host.
     Host,
+    /// `{job}`: the job that brought it.
+    Job,
     /// `{label.NAME}`: that label's value.
     Label(String),
     /// `{labels}`: the values of the labels that have no place of their own, by their names.
@@ -39,8 +41,8 @@ pub(super) enum Flaw {
     #[error("`{0}` has a brace without its counterpart")]
     Brace(String),
     #[error(
-        "`{{{0}}}` is no place, expected `{{key}}`, `{{target}}`, `{{host}}`, `{{labels}}` or \
-         `{{label.NAME}}`"
+        "`{{{0}}}` is no place, expected `{{key}}`, `{{target}}`, `{{host}}`, `{{job}}`, \
+         `{{labels}}` or `{{label.NAME}}`"
     )]
     Unknown(String),
 }
@@ -67,6 +69,7 @@ impl Template {
                 ("key", _) => Piece::Key,
                 ("target", _) => Piece::Target,
                 ("host", _) => Piece::Host,
+                ("job", _) => Piece::Job,
                 ("labels", _) => Piece::Labels,
                 // Labels' names are lower case.
                 (_, Some(name)) if !name.is_empty() => Piece::Label(name.to_lowercase()),
@@ -96,6 +99,7 @@ impl Template {
                 Piece::Key => name.push_str(view.key()),
                 Piece::Target => name.push_str(view.target()),
                 Piece::Host => name.push_str(host),
+                Piece::Job => name.push_str(view.job),
                 Piece::Label(wanted) => {
                     let label = view.labels(LabelKind::Identity).find(|(known, _)| known == wanted);
                     name.push_str(label.map_or("", |(_, value)| value));
@@ -107,6 +111,22 @@ impl Template {
             }
         }
         name
+    }
+
+    /// The name for all that a job does; what a datapoint alone has is left out.
+    pub(super) fn of_job(&self, job: &str, host: &str) -> String {
+        let pieces = self.0.iter().map(|piece| match piece {
+            Piece::Text(text) => text,
+            Piece::Host => host,
+            Piece::Job => job,
+            Piece::Key | Piece::Target | Piece::Label(_) | Piece::Labels => "",
+        });
+        pieces.collect()
+    }
+
+    /// Whether it can be made without a datapoint.
+    pub(super) fn is_of_jobs(&self) -> bool {
+        self.0.iter().all(|piece| matches!(piece, Piece::Text(_) | Piece::Host | Piece::Job))
     }
 
     /// The values of a datapoint's labels that have no place of their own, by their names.
@@ -141,6 +161,7 @@ impl fmt::Display for Template {
             Piece::Key => f.write_str("{key}"),
             Piece::Target => f.write_str("{target}"),
             Piece::Host => f.write_str("{host}"),
+            Piece::Job => f.write_str("{job}"),
             Piece::Label(name) => write!(f, "{{label.{name}}}"),
             Piece::Labels => f.write_str("{labels}"),
         })
@@ -167,7 +188,7 @@ impl JsonSchema for Template {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A name with places such as `{key}`, `{target}`, `{host}`, `{label.NAME}`, `{labels}`.",
+            "description": "A name with places such as `{key}`, `{target}`, `{host}`, `{job}`, `{label.NAME}`, `{labels}`.",
             "type": "string",
             "minLength": 1
         })
@@ -180,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_template_is_printed_as_it_was_written() {
-        for text in ["{key}", "a.{host}.{target}-{label.room}.{labels}", "plain"] {
+        for text in ["{key}", "a.{host}.{job}.{target}-{label.room}.{labels}", "plain"] {
             assert_eq!(Template::parse(text).map(|template| template.to_string()), Ok(text.into()));
         }
     }

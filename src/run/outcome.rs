@@ -1,10 +1,12 @@
 //! A job's outcome → its line in the report, its datapoints, and what its next run gets.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use collectors::batch::Batch;
 use collectors::period::Period;
+use collectors::redact::Redact;
 use collectors::sink::{Collected, Level, clean};
 
 use crate::config::sections::Expect;
@@ -13,6 +15,7 @@ use crate::rates;
 use crate::report::table::count;
 use crate::report::{JobReport, JobResult, table};
 use crate::runner::{Ending, Outcome};
+use crate::starts::{self, Known};
 use crate::state::JobState;
 
 /// How many lines the reason of a failure may have, and how many characters each.
@@ -23,6 +26,8 @@ const NOTE_LINE_CAP: usize = 1000;
 pub(super) struct Taken {
     pub(super) report: JobReport,
     pub(super) batch: Batch,
+    /// When each counter of the batch began to count; empty where nobody asked.
+    pub(super) starts: Arc<[Option<i64>]>,
     /// What its next run gets, once the batch is safe.
     pub(super) state: JobState,
 }
@@ -39,8 +44,13 @@ pub(super) struct Circumstances<'a> {
     pub(super) is_kept: bool,
 }
 
-/// An outcome as report, datapoints and state.
-pub(super) fn take(job: &PlannedJob, outcome: Outcome, around: &Circumstances<'_>) -> Taken {
+/// An outcome as report, datapoints and state. `wants_starts`: an output says since when counters count.
+pub(super) fn take(
+    job: &PlannedJob,
+    outcome: Outcome,
+    around: &Circumstances<'_>,
+    wants_starts: bool,
+) -> Taken {
     let Outcome { ending, collected, duration } = outcome;
     let has_started = !matches!(ending, Ending::NotStarted(_));
     let (mut result, mut parts) = verdict(ending, &collected);
@@ -59,8 +69,20 @@ pub(super) fn take(job: &PlannedJob, outcome: Outcome, around: &Circumstances<'_
     let same_boot = job.before.boot_id.as_deref() == around.boot_id;
     // Where nothing can be kept a difference would be counted again and again.
     let before = if around.is_kept { job.before.counters.clone() } else { BTreeMap::new() };
-    let applied =
+    let mut applied =
         rates::apply(&mut batch, &job.rates, before, around.hostname, same_boot, around.now_ms);
+    let starts = if wants_starts {
+        let known = Known {
+            before: around.is_kept.then_some(&job.before.counters),
+            since_ms: collected.counting_since_ms,
+            host: around.hostname,
+            same_boot,
+            now_ms: around.now_ms,
+        };
+        starts::find(&batch, known, &mut applied.counters)
+    } else {
+        Arc::default()
+    };
     let mut report = JobReport {
         job: job.id.to_string(),
         collector: job.kind.to_owned(),
@@ -98,7 +120,18 @@ pub(super) fn take(job: &PlannedJob, outcome: Outcome, around: &Circumstances<'_
         boot_id: around.boot_id.filter(|_| !applied.counters.is_empty()).map(str::to_owned),
         counters: applied.counters,
     };
-    Taken { report, batch, state }
+    Taken { report, batch, starts, state }
+}
+
+/// Why a job failed, for those outside of this host; `None` when it did not, or when it is not to be told yet.
+pub(super) fn failure(job: &PlannedJob, report: &JobReport) -> Option<Arc<str>> {
+    if report.result.is_success() || report.is_muted {
+        return None;
+    }
+    let note = report.note.as_deref().unwrap_or(report.result.as_str());
+    let redact = Redact::new(job.collector.secrets());
+    let lines: Vec<_> = note.lines().map(|line| redact.text(line)).collect();
+    Some(lines.join("\n").into())
 }
 
 /// How a job ended, and everything that is to be said about it.

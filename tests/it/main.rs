@@ -33,6 +33,8 @@ mod schedule;
 mod server;
 mod service;
 mod shards;
+#[cfg(feature = "lambda")]
+mod sigv4;
 mod spool;
 mod spool_commands;
 #[cfg(feature = "lambda")]

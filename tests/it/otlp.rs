@@ -106,6 +106,8 @@ fn what_the_receiver_decodes_is_what_was_collected() {
                         "isMonotonic": true,
                         "dataPoints": [{
                             "attributes": attributes(&[job, place, ("disk name", "sda \"ü\"")]),
+                            // Seen for the first time: what was before is not known.
+                            "startTimeUnixNano": "1700000000456000000",
                             "timeUnixNano": "1700000000456000000",
                             "asInt": "9223372036854775807"
                         }]
@@ -124,6 +126,64 @@ fn what_the_receiver_decodes_is_what_was_collected() {
             }]
         }]);
         assert_eq!(last["request"]["resourceMetrics"], expected, "{encoding} {compression}");
+    }
+}
+
+/// Start and time of each data point of a metric, in the order in which they came.
+fn times(receiver: &Service, name: &str) -> Vec<(String, String)> {
+    let mut times = Vec::new();
+    for request in received(receiver) {
+        let metrics = &request["request"]["resourceMetrics"][0]["scopeMetrics"][0]["metrics"];
+        for metric in metrics.as_array().expect("metrics").iter().filter(|m| m["name"] == name) {
+            for point in metric["sum"]["dataPoints"].as_array().expect("a sum") {
+                let time = |key: &str| point[key].as_str().unwrap_or("").to_owned();
+                times.push((time("startTimeUnixNano"), time("timeUnixNano")));
+            }
+        }
+    }
+    times
+}
+
+#[test]
+fn a_sum_says_since_when_it_counts_until_it_begins_anew() {
+    let receiver = receiver();
+    let workspace = workspace(&receiver, "encoding: protobuf");
+    for (second, value) in [(1, 5), (2, 7), (3, 6), (4, 6)] {
+        let line =
+            format!("{{\"key\": \"n\", \"value\": {value}, \"data_type\": \"counter64\"}}\n");
+        workspace.write("values.jsonl", line);
+        let at = format!("170000000{second}000");
+        workspace.run(&["run", "--once", "--at", &at]).exit(0).silent();
+    }
+    let at = |second: u32| format!("170000000{second}000000000");
+    let expected = [(1, 1), (1, 2), (3, 3), (3, 4)].map(|(start, time)| (at(start), at(time)));
+    assert_eq!(times(&receiver, "n"), expected);
+}
+
+#[test]
+fn what_the_kernel_counts_is_counted_since_the_boot() {
+    let receiver = receiver();
+    let workspace = Workspace::new(&format!(
+        "agent: {{run_metrics: false}}
+outputs: [{{otlp: {{endpoint: '{}'}}}}]
+jobs: [{{id: host, system: {{groups: [processes]}}}}]
+",
+        receiver.url("")
+    ));
+    workspace.run(&["run", "--once"]).exit(0).silent();
+    workspace.run(&["run", "--once"]).exit(0).silent();
+    let stat = fs::read_to_string("/proc/stat").expect("a kernel");
+    let boot = stat.lines().find_map(|line| line.strip_prefix("btime ")).expect("a boot");
+    let times = times(&receiver, "processes_started_total");
+    assert_eq!(times.len(), 2, "{:?}", names(&receiver));
+    for (start, time) in &times {
+        // The kernel's own answer may differ by a second from one moment to the next; ours may not.
+        let start_seconds: i64 = start[..start.len() - 9].parse().expect("a time");
+        assert!(
+            (start_seconds - boot.parse::<i64>().expect("a time")).abs() <= 1,
+            "{start} {boot}"
+        );
+        assert!(start < time && *start == times[0].0, "{times:?}");
     }
 }
 

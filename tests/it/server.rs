@@ -61,6 +61,33 @@ impl Answer {
     }
 }
 
+/// How requests are answered.
+enum Answers {
+    /// In this order, and then with 200.
+    InOrder(Mutex<VecDeque<Answer>>),
+    /// As it says.
+    By(Box<dyn Fn(&Request) -> Answer + Send + Sync>),
+}
+
+impl Answers {
+    fn to(&self, request: &Request) -> Answer {
+        match self {
+            Self::InOrder(answers) => {
+                let next = answers.lock().expect("no test panicked with it").pop_front();
+                next.unwrap_or(Answer::status(200))
+            }
+            Self::By(decide) => decide(request),
+        }
+    }
+
+    /// Whether the next connection is reset, whatever is asked.
+    fn are_to_reset(&self) -> bool {
+        let Self::InOrder(answers) = self else { return false };
+        let answers = answers.lock().expect("no test panicked with it");
+        matches!(answers.front(), Some(Answer::Reset | Answer::ResetHalfway))
+    }
+}
+
 /// The server. It lives until the test process ends, or it is stopped.
 pub(crate) struct Server {
     port: u16,
@@ -80,18 +107,28 @@ impl Server {
         Self::on(TcpListener::bind("127.0.0.1:0").expect("a free port"), answers)
     }
 
+    /// Answers each request as `decide` says.
+    pub(crate) fn deciding(decide: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::with(listener, Answers::By(Box::new(decide)))
+    }
+
     /// The same on a port that was free a moment ago.
     pub(crate) fn on_port(port: u16) -> Self {
         Self::on(TcpListener::bind(("127.0.0.1", port)).expect("the port is free"), Vec::new())
     }
 
     fn on(listener: TcpListener, answers: Vec<Answer>) -> Self {
+        Self::with(listener, Answers::InOrder(Mutex::new(VecDeque::from(answers))))
+    }
+
+    fn with(listener: TcpListener, answers: Answers) -> Self {
+        let answers = Arc::new(answers);
         let port = listener.local_addr().expect("an address").port();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&requests);
         let sent_all = Arc::new(AtomicBool::new(false));
         let all = Arc::clone(&sent_all);
-        let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
         let is_stopped = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&is_stopped);
         thread::spawn(move || {
@@ -140,18 +177,13 @@ pub(crate) fn closed_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-fn serve(
-    stream: TcpStream,
-    kept: &Mutex<Vec<Request>>,
-    answers: &Mutex<VecDeque<Answer>>,
-    sent_all: &AtomicBool,
-) {
+fn serve(stream: TcpStream, kept: &Mutex<Vec<Request>>, answers: &Answers, sent_all: &AtomicBool) {
     let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
     let mut writer = stream;
     while let Some(request) = next_request(&writer, &mut reader, answers) {
+        let answer = answers.to(&request);
         kept.lock().expect("no test panicked with it").push(request);
-        let answer = answers.lock().expect("no test panicked with it").pop_front();
-        match answer.unwrap_or(Answer::status(200)) {
+        match answer {
             Answer::Status(status, headers, body) => {
                 let head = format!(
                     "HTTP/1.1 {status} Word\r\n{headers}Content-Length: {}\r\n\r\n",
@@ -203,13 +235,9 @@ fn serve(
 fn next_request(
     stream: &TcpStream,
     reader: &mut impl BufRead,
-    answers: &Mutex<VecDeque<Answer>>,
+    answers: &Answers,
 ) -> Option<Request> {
-    let is_to_be_reset = || {
-        let answers = answers.lock().expect("no test panicked with it");
-        matches!(answers.front(), Some(Answer::Reset | Answer::ResetHalfway))
-    };
-    if !is_to_be_reset() {
+    if !answers.are_to_reset() {
         return read_request(reader);
     }
     let mut seen = vec![0; 1 << 16];

@@ -1,4 +1,7 @@
-//! The output `telemetry`: a batch, and what becomes of flows that are skipped.
+//! The output `telemetry`: a batch, what becomes of flows that are skipped, and jobs that failed.
+
+mod api;
+mod boards;
 
 use crate::server::{Answer, Server};
 use crate::workspace::Workspace;
@@ -37,4 +40,54 @@ jobs: [{{id: values, file: {{path: values.jsonl, format: jsonl}}}}]
     assert_eq!(requests[0].line, "PATCH /data");
     // The key as user, and no password.
     assert_eq!(requests[0].header("authorization"), Some("Basic aHVudGVyMjo="));
+}
+
+/// A job that goes well, and one that fails and says its secret.
+fn failing(port: u16, tag: &str) -> Workspace {
+    Workspace::new(&format!(
+        "agent: {{run_metrics: false, hostname: h}}
+outputs:
+  - telemetry: {{url: 'http://127.0.0.1:{port}', api_key: hunter2, error_tag: '{tag}'}}
+jobs:
+  - {{id: dice, random: {{key: dice, seed: 1}}}}
+  - {{id: bad, exec: {{command: [sh, -c, 'echo no $PASSWORD >&2; exit 7'], env: {{PASSWORD: {{env: PASSWORD}}}}}}}}
+"
+    ))
+}
+
+#[test]
+fn a_job_that_fails_is_told_at_its_flow_without_its_secrets() {
+    let api = api::start();
+    api.add_flow("dice_0", "value");
+    api.add_flow("h-bad", "text");
+    let workspace = failing(api.port(), "{host}-{job}");
+    let config = workspace.path("collector.yaml");
+    let command = workspace.command(&["run", "--once"]).env("PASSWORD", "s3cret-word");
+    command.env("COLLECTOR_CONFIG", config).finish().exit(3);
+    let told = api.flow("h-bad")["error"].clone();
+    let (error, output) = (told["error"].to_string(), told["output"].to_string());
+    assert!(error.contains('7') && output.contains("no [redacted]"), "{told}");
+    assert!(!told.to_string().contains("s3cret"), "{told}");
+    assert!(api.flow("dice_0")["error"].is_null());
+}
+
+#[test]
+fn a_job_without_datapoints_is_told_too_and_what_cannot_be_told_is_a_warning() {
+    let api = api::start();
+    api.add_flow("dice_0", "value");
+    let workspace = failing(api.port(), "nowhere");
+    workspace.write("password", "x");
+    let config = workspace.path("collector.yaml");
+    let run = |arguments: &[&str]| {
+        let command = workspace.command(arguments).env("PASSWORD", "s3cret-word");
+        command.env("COLLECTOR_CONFIG", &config).finish()
+    };
+    run(&["run", "--once", "--only", "bad"])
+        .exit(3)
+        .says("job `bad` failed is not told")
+        .says("404");
+    api.add_flow("nowhere", "text");
+    run(&["run", "--once", "--only", "bad"]).exit(3);
+    assert!(!api.flow("nowhere")["error"].is_null());
+    assert_eq!(workspace.files("daemon/spool").iter().filter(|f| f.ends_with(".body")).count(), 0);
 }

@@ -110,6 +110,7 @@ impl Naming<'_> {
                 Piece::Key => path.push_str(&nodes(view.key())),
                 Piece::Target => path.push_str(&node(view.target())),
                 Piece::Host => path.push_str(&node(self.host)),
+                Piece::Job => path.push_str(&node(view.job)),
                 Piece::Label(name) => {
                     let label = view.labels(LabelKind::Identity).find(|(known, _)| known == name);
                     path.push_str(&node(label.map_or("", |(_, value)| value)));

@@ -34,7 +34,7 @@ fn payload(points: &[Row<'_>]) -> Payload {
         agent: Agent { id: "i".into(), program: "p".into(), hostname: "web 1".into() },
         timestamp_ms: 0,
         polling_interval: Duration::from_secs(60),
-        batches: vec![JobBatch { job: "a".into(), batch: Arc::new(batch) }],
+        batches: vec![JobBatch::new("a".into(), Arc::new(batch))],
     }
 }
 

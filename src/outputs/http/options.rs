@@ -10,11 +10,12 @@ use collectors::web::{Auth, Client, HeaderName, Identity, Sends};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ureq::http::Uri;
+use ureq::http::{Uri, header};
 
 use super::super::Surroundings;
 use super::Error;
 use super::proxies::{Variables, proxy};
+use super::sigv4::SigV4;
 
 /// How long a request may take when the options do not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -25,6 +26,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Http {
     /// How to authenticate.
     pub auth: Option<Auth>,
+    /// Requests are signed as AWS asks for, instead of `auth`. It needs the feature `lambda`.
+    pub sigv4: Option<SigV4>,
     /// Headers, each a text or a secret; they take the place of the output's own.
     pub headers: IndexMap<HeaderName, Secret>,
     /// How long a request may take from its beginning to the end of the answer. Default: 30 s, and at most half of what is left of the run.
@@ -67,6 +70,12 @@ impl Http {
         if self.timeout.is_some_and(|timeout| timeout.get().is_zero()) {
             clash("timeout", "`timeout` is zero: nothing could be sent");
         }
+        if let Some(flaw) = self.sigv4.as_ref().and_then(SigV4::flaw) {
+            clash("sigv4", flaw);
+        }
+        if self.sigv4.is_some() && self.auth.is_some() {
+            clash("sigv4", "`auth` says who asks too: give one of them");
+        }
         if let Some(auth) = &self.auth
             && self.headers.keys().any(|name| *name.get() == auth.header_name())
         {
@@ -79,7 +88,8 @@ impl Http {
     /// that.
     pub fn shown_headers(&self, auth: Option<&Auth>) -> Vec<(String, String)> {
         let auth = auth.or(self.auth.as_ref()).into_iter().map(Auth::header_name);
-        let names = auth.chain(self.headers.keys().map(|name| name.get().clone()));
+        let signature = self.sigv4.iter().map(|_| header::AUTHORIZATION);
+        let names = auth.chain(signature).chain(self.headers.keys().map(|name| name.get().clone()));
         names.map(|name| (name.to_string(), REDACTED.to_owned())).collect()
     }
 

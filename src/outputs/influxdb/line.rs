@@ -44,7 +44,7 @@ pub(super) fn encode(
     let mut places = Places::new(payload);
     let mut out = Vec::with_capacity(PIECE_BYTES + 4096);
     let mut end = LineEnd::default();
-    for (batch_place, JobBatch { job, batch }) in payload.batches.iter().enumerate() {
+    for (batch_place, JobBatch { job, batch, .. }) in payload.batches.iter().enumerate() {
         let mut names_of = NamesOf::new(layout, batch);
         let mut tags_of = TagsOf::new(layout, batch);
         for (point_place, point) in batch.points().iter().enumerate() {

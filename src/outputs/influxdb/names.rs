@@ -139,7 +139,7 @@ impl<'a> NamesOf<'a> {
                             Piece::Target => batch.text(point.target),
                             Piece::Host => layout.host,
                             // The options refuse them.
-                            Piece::Label(_) | Piece::Labels => "",
+                            Piece::Job | Piece::Label(_) | Piece::Labels => "",
                         };
                         escape(text, out);
                     }

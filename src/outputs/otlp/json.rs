@@ -25,6 +25,7 @@ pub(super) fn write(points: &Points<'_>, origin: &Origin, to: &mut dyn Write) ->
             let own = [(JOB, jobs[point.job as usize]), (TARGET, targets[point.target as usize])];
             v1::NumberDataPoint {
                 attributes: key_values(own, attributes[point.attributes as usize]),
+                start_time_unix_nano: point.start_ns,
                 time_unix_nano: point.time_ns,
                 value: Some(match point.value {
                     Number::Int(int) => Value::AsInt(int),

@@ -52,6 +52,8 @@ pub(super) struct Point {
     pub(super) attributes: u32,
     /// Nanoseconds since 1970.
     pub(super) time_ns: u64,
+    /// When a counter began to count; 0: not known, or no counter.
+    pub(super) start_ns: u64,
     /// Its value.
     pub(super) value: Number,
 }
@@ -90,10 +92,12 @@ impl<'a> Points<'a> {
         for job in &payload.batches {
             let mut known = Known::default();
             let job_number = number(points.jobs.insert_full(&job.job).0);
-            for view in job.datapoints() {
-                if let Some(point) = points.point(view, job_number, rules, &mut known, encoded) {
-                    seen.push(point, &mut points.points, encoded);
-                }
+            for (place, view) in job.datapoints().enumerate() {
+                let Some(point) = points.point(view, job_number, rules, &mut known, encoded) else {
+                    continue;
+                };
+                let start_ns = job.start_ms(place).map_or(0, nanoseconds);
+                seen.push(Point { start_ns, ..point }, view, &mut points.points, encoded);
             }
         }
         encoded.datapoints = points.points.len() as u64;
@@ -155,7 +159,7 @@ impl<'a> Points<'a> {
                 number(self.attributes.insert_full(attributes(view, rules, Some(text))).0)
             }
         };
-        Some(Point { metric, job, target, attributes, time_ns, value })
+        Some(Point { metric, job, target, attributes, time_ns, start_ns: 0, value })
     }
 
     /// By metric, and where a metric has several moments, by time.
@@ -259,6 +263,11 @@ fn at(known: &mut Vec<Option<u32>>, index: usize) -> &mut Option<u32> {
     &mut known[index]
 }
 
+/// As OTLP has times; 0 for one that it has not.
+fn nanoseconds(at_ms: i64) -> u64 {
+    u64::try_from(at_ms).ok().and_then(|at_ms| at_ms.checked_mul(1_000_000)).unwrap_or(0)
+}
+
 /// Which series and moments there were.
 struct Seen {
     table: HashTable<u32>,
@@ -271,15 +280,20 @@ impl Seen {
     }
 
     /// Keeps the first of a series and moment, and counts the others.
-    fn push(&mut self, point: Point, points: &mut Vec<Point>, encoded: &mut Encoded) {
+    fn push(
+        &mut self,
+        point: Point,
+        view: View<'_>,
+        points: &mut Vec<Point>,
+        encoded: &mut Encoded,
+    ) {
         let identity = |p: &Point| (p.metric, p.job, p.target, p.attributes, p.time_ns);
         let ours = identity(&point);
         let hash = self.hasher.hash_one(ours);
         let found = self.table.find(hash, |index| identity(&points[*index as usize]) == ours);
         if let Some(index) = found {
             let is_same = points[*index as usize].value == point.value;
-            *(if is_same { &mut encoded.duplicates } else { &mut encoded.superseded }) += 1;
-            return;
+            return encoded.leave_out(view.job, view.key(), is_same);
         }
         let rehash = |index: &u32| self.hasher.hash_one(identity(&points[*index as usize]));
         self.table.insert_unique(hash, number(points.len()), rehash);

@@ -42,7 +42,7 @@ fn payload(jobs: &[(&str, &[Datapoint<'_>])]) -> Payload {
         for datapoint in *datapoints {
             batch.push(datapoint, "host", &[], NOW_MS).expect("room");
         }
-        JobBatch { job: (*job).into(), batch: Arc::new(batch) }
+        JobBatch::new((*job).into(), Arc::new(batch))
     });
     Payload {
         agent: Agent { id: "a1".into(), program: "p".into(), hostname: "h".into() },

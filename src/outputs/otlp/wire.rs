@@ -12,8 +12,8 @@ use crate::outputs::protobuf::{field_bytes, fixed64, put_bytes, put_head, put_va
 
 /// How much is put together before it is written.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// Time and value, each eight bytes and the number of its field.
-const FIXED_BYTES: usize = 2 * (1 + 8);
+/// A time or a value: eight bytes and the number of its field.
+const FIXED_BYTES: usize = 1 + 8;
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`
 const CUMULATIVE: u64 = 2;
 /// What a sum says of itself: its temporality, and that it is monotonic.
@@ -108,11 +108,16 @@ impl Pieces {
     }
 
     fn bytes(&self, point: &Point) -> usize {
-        FIXED_BYTES + self.of(point).iter().map(|piece| piece.len()).sum::<usize>()
+        let fixed = if point.start_ns == 0 { 2 } else { 3 };
+        fixed * FIXED_BYTES + self.of(point).iter().map(|piece| piece.len()).sum::<usize>()
     }
 
     fn put(&self, point: &Point, to: &mut Vec<u8>) {
         put_head(1, self.bytes(point), to);
+        if point.start_ns != 0 {
+            to.push(fixed64(2));
+            to.extend_from_slice(&point.start_ns.to_le_bytes());
+        }
         to.push(fixed64(3));
         to.extend_from_slice(&point.time_ns.to_le_bytes());
         let (field, value) = match point.value {

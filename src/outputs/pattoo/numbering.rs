@@ -39,7 +39,7 @@ pub(super) fn number_pairs<'a>(
         return Err(too_much());
     }
     let mut numbering = Numbering::new(payload, limits);
-    for (batch, JobBatch { job, batch: datapoints }) in payload.batches.iter().enumerate() {
+    for (batch, JobBatch { job, batch: datapoints, .. }) in payload.batches.iter().enumerate() {
         numbering.begin_batch(batch);
         for point in datapoints.points() {
             match numbering.add(batch, point) {

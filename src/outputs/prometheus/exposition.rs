@@ -17,7 +17,7 @@ pub(in crate::outputs) fn encode(
 ) -> io::Result<Encoded> {
     let mut encoded = Encoded::default();
     let mut gathered = Gathered::new(payload, rules, &mut encoded);
-    gathered.keep_latest(&mut encoded);
+    gathered.keep_latest(payload, &mut encoded);
     encoded.datapoints = gathered.samples().len() as u64;
     if let Some(name) = freshness {
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of this millennium")]
@@ -130,7 +130,7 @@ mod tests {
             agent: Agent { id: String::new(), program: "p".into(), hostname: "h".into() },
             timestamp_ms: 1_700_000_000_456,
             polling_interval: Duration::from_secs(300),
-            batches: vec![JobBatch { job: "j".into(), batch: Arc::new(batch) }],
+            batches: vec![JobBatch::new("j".into(), Arc::new(batch))],
         };
         let mut bytes = Vec::new();
         let encoded = encode(&payload, RULES, freshness, &mut bytes).expect("a vector");

@@ -60,6 +60,8 @@ pub(in crate::outputs) struct Series {
 pub(in crate::outputs) struct Sample {
     /// Its series.
     pub(in crate::outputs) series: u32,
+    /// The place of its datapoint among those of the payload.
+    place: u32,
     /// Milliseconds since 1970.
     pub(in crate::outputs) at_ms: i64,
     /// The value.
@@ -89,12 +91,14 @@ impl<'a> Gathered<'a> {
         let mut gathered = Self::default();
         gathered.samples.reserve_exact(payload.len());
         gathered.series.reserve(payload.len());
+        let mut place = 0;
         for job in &payload.batches {
             let mut known = Known::default();
             let name = rules.job.map_or("", |_| &job.job);
             let job_number = number(gathered.jobs.insert_full(name).0);
             for view in job.datapoints() {
-                gathered.take(view, job_number, rules, &mut known, encoded);
+                gathered.take(view, place, job_number, rules, &mut known, encoded);
+                place += 1;
             }
         }
         let order = |a: &Sample, b: &Sample| (a.series, a.at_ms).cmp(&(b.series, b.at_ms));
@@ -104,7 +108,7 @@ impl<'a> Gathered<'a> {
             gathered.samples.dedup_by(|later, first| {
                 let is_same = order(later, first) == Ordering::Equal;
                 if is_same {
-                    leave_out(later, first, encoded);
+                    leave_out(payload, later, first, encoded);
                 }
                 is_same
             });
@@ -115,6 +119,7 @@ impl<'a> Gathered<'a> {
     fn take(
         &mut self,
         view: View<'a>,
+        place: u32,
         job: u32,
         rules: Rules<'_>,
         known: &mut Known,
@@ -167,7 +172,12 @@ impl<'a> Gathered<'a> {
             Some(text) => labels(Some(text)),
         };
         let series = self.series.insert_full(Series { metric, job, target, labels }).0;
-        self.samples.push(Sample { series: number(series), at_ms: point.timestamp_ms, value });
+        self.samples.push(Sample {
+            series: number(series),
+            place,
+            at_ms: point.timestamp_ms,
+            value,
+        });
     }
 
     fn metric(&mut self, name: String) -> u32 {
@@ -184,13 +194,13 @@ impl<'a> Gathered<'a> {
     }
 
     /// Leaves each series its latest sample, for a form that has no times.
-    pub(in crate::outputs) fn keep_latest(&mut self, encoded: &mut Encoded) {
+    pub(in crate::outputs) fn keep_latest(&mut self, payload: &Payload, encoded: &mut Encoded) {
         // `dedup_by` keeps the first of a row.
         self.samples.reverse();
         self.samples.dedup_by(|earlier, latest| {
             let is_same = earlier.series == latest.series;
             if is_same {
-                leave_out(earlier, latest, encoded);
+                leave_out(payload, earlier, latest, encoded);
             }
             is_same
         });
@@ -206,7 +216,7 @@ impl<'a> Gathered<'a> {
         let (series, is_new) = self.series.insert_full(Series { metric, job, target, labels });
         if is_new {
             self.note_kind(metric, DataType::Float);
-            self.samples.push(Sample { series: number(series), at_ms, value });
+            self.samples.push(Sample { series: number(series), place: u32::MAX, at_ms, value });
         }
     }
 
@@ -273,9 +283,11 @@ impl Memo {
     }
 }
 
-fn leave_out(left_out: &Sample, kept: &Sample, encoded: &mut Encoded) {
+fn leave_out(payload: &Payload, left_out: &Sample, kept: &Sample, encoded: &mut Encoded) {
     let is_same = left_out.value.to_bits() == kept.value.to_bits();
-    *(if is_same { &mut encoded.duplicates } else { &mut encoded.superseded }) += 1;
+    if let Some(view) = payload.datapoint(left_out.place as usize) {
+        encoded.leave_out(view.job, view.key(), is_same);
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "memory ends before 2³² series do")]

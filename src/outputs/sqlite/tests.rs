@@ -106,7 +106,7 @@ fn body(datapoints: &[Datapoint<'_>]) -> Body {
         agent: agent(),
         timestamp_ms: NOW_MS,
         polling_interval: Duration::from_secs(300),
-        batches: vec![JobBatch { job: "job".into(), batch: Arc::new(batch) }],
+        batches: vec![JobBatch::new("job".into(), Arc::new(batch))],
     };
     let mut bytes = Vec::new();
     Sqlite::default().encode(&payload, &mut bytes).expect("a body");

@@ -43,10 +43,7 @@ fn payload() -> Payload {
         agent: Agent { id: "i".into(), program: "p".into(), hostname: "h".into() },
         timestamp_ms: 7_000,
         polling_interval: Duration::from_secs(60),
-        batches: vec![
-            JobBatch { job: "a".into(), batch: first },
-            JobBatch { job: "b".into(), batch: second },
-        ],
+        batches: vec![JobBatch::new("a".into(), first), JobBatch::new("b".into(), second)],
     }
 }
 

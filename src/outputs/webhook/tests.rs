@@ -26,7 +26,7 @@ fn payload(keys: &[&str]) -> Payload {
         agent: crate::payload::Agent { id: "ab".into(), program: "p".into(), hostname: "h".into() },
         timestamp_ms: 5,
         polling_interval: Duration::from_millis(60_500),
-        batches: vec![JobBatch { job: "a".into(), batch: Arc::new(batch) }],
+        batches: vec![JobBatch::new("a".into(), Arc::new(batch))],
     }
 }
 

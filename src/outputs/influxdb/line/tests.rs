@@ -17,7 +17,7 @@ fn payload(batches: Vec<(&str, Batch)>) -> Payload {
         polling_interval: Duration::from_secs(300),
         batches: batches
             .into_iter()
-            .map(|(job, batch)| JobBatch { job: job.into(), batch: Arc::new(batch) })
+            .map(|(job, batch)| JobBatch::new(job.into(), Arc::new(batch)))
             .collect(),
     }
 }

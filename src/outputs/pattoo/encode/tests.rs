@@ -26,7 +26,7 @@ fn agent() -> Agent {
 }
 
 fn payload(agent: Agent, batches: Vec<(&str, Batch)>) -> Payload {
-    let job_batch = |(job, batch)| JobBatch { job: Arc::from(job), batch: Arc::new(batch) };
+    let job_batch = |(job, batch)| JobBatch::new(Arc::from(job), Arc::new(batch));
     Payload {
         agent,
         timestamp_ms: NOW_MS,
@@ -85,7 +85,7 @@ mod golden {
             for datapoint in group["datapoints"].as_array().expect("datapoints") {
                 push(&mut batch, &target, number("post_time_ms"), datapoint);
             }
-            batches.push(JobBatch { job: "golden".into(), batch: Arc::new(batch) });
+            batches.push(JobBatch::new("golden".into(), Arc::new(batch)));
         }
         let interval = u64::try_from(number("polling_interval_s")).expect("positive");
         Payload {

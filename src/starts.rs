@@ -1,0 +1,193 @@
+//! Since when each counter counts, across runs. Pure.
+//!
+//! Where a collector says since when all of its counters count, that is it. Of any other counter it is only known when
+//! it was first seen: then it begins at that reading, which is OpenTelemetry's way to say that what was before is not
+//! known. A counter that falls began anew, nobody knows when, and begins at the reading that is lower.
+//!
+//! A start stays as it was said first, for as long as the counter grows: another one would mean that it began anew.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use collectors::batch::Batch;
+
+use crate::rates::{READING_KEPT_MS, READINGS_MAX, number, series, target_of};
+use crate::state::Reading;
+
+/// What is known beside the datapoints.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// What the last run left; `None` where nothing can be kept.
+    pub before: Option<&'a BTreeMap<String, Reading>>,
+    /// Since when all counters count, where the collector knows.
+    pub since_ms: Option<i64>,
+    /// The target whose counters begin anew with each boot.
+    pub host: &'a str,
+    /// Whether there was no boot since the last run.
+    pub same_boot: bool,
+    /// The run's clock, in milliseconds since 1970.
+    pub now_ms: i64,
+}
+
+/// When each counter of a batch began, by place. `readings` are those that the next run gets; starts are put into
+/// them, and the readings of series that are away this time.
+pub fn find(
+    batch: &Batch,
+    known: Known<'_>,
+    readings: &mut BTreeMap<String, Reading>,
+) -> Arc<[Option<i64>]> {
+    let mut starts = vec![None; batch.len()];
+    // A source may tell several moments of a series at once.
+    let mut latest: BTreeMap<String, Reading> = BTreeMap::new();
+    for (point, start) in batch.points().iter().zip(&mut starts) {
+        let Some(value) = number(&batch.value(point)).filter(|_| point.data_type.is_counter())
+        else {
+            continue;
+        };
+        let series = series(batch, point);
+        let last = latest.get(&series).or_else(|| known.last(&series));
+        let reading = Reading { value, timestamp_ms: point.timestamp_ms, start_ms: None };
+        let Some(start_ms) = known.start(last, &reading) else { continue };
+        let is_known = known.before.is_some() || known.since_ms == Some(start_ms);
+        *start = is_known.then_some(start_ms);
+        latest.insert(series, Reading { start_ms: Some(start_ms), ..reading });
+    }
+    if let Some(before) = known.before {
+        known.keep(before, latest, readings);
+    }
+    starts.into()
+}
+
+impl Known<'_> {
+    /// The reading of the last run, where it says when the counter began and no boot has ended it.
+    fn last(&self, series: &str) -> Option<&Reading> {
+        let last = self.before?.get(series).filter(|last| last.start_ms.is_some())?;
+        let has_ended = !self.same_boot && target_of(series).as_deref() == Some(self.host);
+        (!has_ended).then_some(last)
+    }
+
+    /// When a counter began. `None` for a reading that is older than that: it belongs to what was before.
+    fn start(&self, last: Option<&Reading>, now: &Reading) -> Option<i64> {
+        let at_ms = now.timestamp_ms;
+        match last {
+            Some(Reading { timestamp_ms, .. }) if at_ms < *timestamp_ms => None,
+            Some(last) if !has_fallen(last, now) => last.start_ms,
+            Some(_) => Some(at_ms),
+            None => Some(self.since_ms.filter(|since_ms| *since_ms <= at_ms).unwrap_or(at_ms)),
+        }
+    }
+
+    fn keep(
+        &self,
+        before: &BTreeMap<String, Reading>,
+        latest: BTreeMap<String, Reading>,
+        readings: &mut BTreeMap<String, Reading>,
+    ) {
+        let is_young =
+            |old: &Reading| self.now_ms.saturating_sub(old.timestamp_ms) < READING_KEPT_MS;
+        let away = before.iter().filter(|(series, old)| {
+            !latest.contains_key(*series) && is_young(old) && self.last(series).is_some()
+        });
+        let away: Vec<_> = away.map(|(series, old)| (series.clone(), old.clone())).collect();
+        for (series, reading) in latest.into_iter().chain(away) {
+            if let Some(known) = readings.get_mut(&series) {
+                known.start_ms = reading.start_ms;
+            } else if readings.len() < READINGS_MAX {
+                readings.insert(series, reading);
+            }
+        }
+    }
+}
+
+/// Also where a 32-bit counter went past its end: what is sent is lower than before.
+fn has_fallen(before: &Reading, now: &Reading) -> bool {
+    let integer = |reading: &Reading| {
+        let number = &reading.value;
+        number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
+    };
+    match (integer(before), integer(now)) {
+        (Some(before), Some(now)) => now < before,
+        _ => now.value.as_f64() < before.value.as_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use collectors::datapoint::{DataType, Datapoint, Value};
+
+    fn batch(values: &[(i64, i64)]) -> Batch {
+        let mut batch = Batch::default();
+        for (at_ms, value) in values {
+            let point = Datapoint::new("bytes", Value::Int(*value), DataType::Counter64);
+            batch.push(&point.expect("a datapoint"), "h", &[], *at_ms).expect("room");
+        }
+        batch
+    }
+
+    fn known(before: Option<&BTreeMap<String, Reading>>) -> Known<'_> {
+        Known { before, since_ms: None, host: "h", same_boot: true, now_ms: 0 }
+    }
+
+    /// The starts of runs, each of which gets what the one before left.
+    fn starts(runs: &[&[(i64, i64)]], since_ms: Option<i64>) -> Vec<Option<i64>> {
+        let mut before = BTreeMap::new();
+        let mut all = Vec::new();
+        for run in runs {
+            let mut after = BTreeMap::new();
+            let known = Known { since_ms, ..known(Some(&before)) };
+            all.extend(find(&batch(run), known, &mut after).iter());
+            before = after;
+        }
+        all
+    }
+
+    #[test]
+    fn a_counter_begins_where_it_was_first_seen_and_anew_where_it_falls() {
+        let runs: [&[(i64, i64)]; 5] = [&[(10, 5)], &[(20, 6)], &[(30, 1)], &[], &[(50, 1)]];
+        assert_eq!(starts(&runs, None), [Some(10), Some(10), Some(30), Some(30)]);
+    }
+
+    #[test]
+    fn where_the_collector_knows_it_is_that_until_it_falls() {
+        let runs: [&[(i64, i64)]; 3] = [&[(10, 5)], &[(20, 6)], &[(30, 1)]];
+        assert_eq!(starts(&runs, Some(3)), [Some(3), Some(3), Some(30)]);
+        // A clock that was wrong: nothing counts since the future.
+        assert_eq!(starts(&runs[..1], Some(11)), [Some(10)]);
+    }
+
+    #[test]
+    fn several_moments_are_one_sequence_and_what_is_older_is_none_of_it() {
+        let runs: [&[(i64, i64)]; 2] = [&[(10, 5), (11, 6), (12, 2)], &[(9, 1), (13, 3)]];
+        assert_eq!(starts(&runs, None), [Some(10), Some(10), Some(12), None, Some(12)]);
+    }
+
+    #[test]
+    fn a_boot_begins_the_hosts_counters_anew() {
+        let mut before = BTreeMap::new();
+        find(&batch(&[(10, 5)]), known(Some(&BTreeMap::new())), &mut before);
+        let boot = Known { same_boot: false, ..known(Some(&before)) };
+        let of = |known| find(&batch(&[(20, 6)]), known, &mut BTreeMap::new()).to_vec();
+        assert_eq!(of(boot), [Some(20)]);
+        assert_eq!(of(Known { host: "other", ..boot }), [Some(10)]);
+        assert_eq!(of(Known { since_ms: Some(15), ..boot }), [Some(15)]);
+    }
+
+    #[test]
+    fn where_nothing_is_kept_only_what_the_collector_knows_is_said() {
+        let of = |known| find(&batch(&[(20, 6)]), known, &mut BTreeMap::new()).to_vec();
+        assert_eq!(of(known(None)), [None]);
+        assert_eq!(of(Known { since_ms: Some(15), ..known(None) }), [Some(15)]);
+    }
+
+    #[test]
+    fn readings_of_rates_keep_their_values() {
+        let mut readings = BTreeMap::new();
+        let batch = batch(&[(10, 5)]);
+        let name = series(&batch, &batch.points()[0]);
+        let reading = Reading { value: 5.into(), timestamp_ms: 10, start_ms: None };
+        readings.insert(name.clone(), reading);
+        find(&batch, known(Some(&BTreeMap::new())), &mut readings);
+        assert_eq!(readings[&name].start_ms, Some(10));
+    }
+}

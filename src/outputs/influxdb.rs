@@ -32,6 +32,7 @@ mod names;
 mod options;
 mod places;
 mod policy;
+mod series;
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};

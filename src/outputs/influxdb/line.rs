@@ -6,8 +6,9 @@ use collectors::datapoint::{DataType, Value};
 
 use super::super::template::Template;
 use super::escape;
-use super::names::{Name, Names, NamesOf, TagsOf, Texts};
+use super::names::{Id, Name, Names, NamesOf, TagsOf, Texts};
 use super::places::{Place, Places};
+use super::series::Series;
 use crate::payload::{Encoded, JobBatch, Payload};
 
 /// So much is written at once, in bytes.
@@ -41,28 +42,28 @@ pub(super) fn encode(
 ) -> io::Result<Encoded> {
     let mut encoded = Encoded::default();
     let (mut texts, mut names) = (Texts::default(), Names::default());
-    let mut places = Places::new(payload);
+    let lines = Lines::new(payload, layout, &mut texts, &mut names);
+    let mut places = lines.may_repeat.then(|| Places::new(payload));
     let mut out = Vec::with_capacity(PIECE_BYTES + 4096);
     let mut end = LineEnd::default();
+    let mut lines = lines.all.into_iter();
     for (batch_place, JobBatch { job, batch, .. }) in payload.batches.iter().enumerate() {
-        let mut names_of = NamesOf::new(layout, batch);
-        let mut tags_of = TagsOf::new(layout, batch);
-        for (point_place, point) in batch.points().iter().enumerate() {
-            let number = names_of.of(point, &mut texts, &mut names);
-            let tags = tags_of.of(point, &mut texts);
-            let Name { measurement, field } = names.get(number);
+        let lines = lines.by_ref().take(batch.len());
+        for (point_place, (point, (number, tags))) in batch.points().iter().zip(lines).enumerate() {
+            let &Name { measurement, field, flaw } = names.get(number);
             let value = batch.value(point);
-            let named = (texts.get(measurement), texts.get(field));
-            if let Some(reason) = refusal(layout, named, &value, point.timestamp_ms) {
+            if let Some(reason) = flaw.or_else(|| refusal(layout, &value, point.timestamp_ms)) {
                 encoded.refuse(job, batch.text(point.key), reason);
                 continue;
             }
-            let place = Place { name: number, tags: tags.id, timestamp_ms: point.timestamp_ms };
-            if let Some(first) = places.first(place, (batch_place, point_place)) {
-                encoded.leave_out(job, batch.text(point.key), first == value);
-                continue;
+            if let Some(places) = &mut places {
+                let place = Place { name: number, tags, timestamp_ms: point.timestamp_ms };
+                if let Some(first) = places.first(place, (batch_place, point_place)) {
+                    encoded.leave_out(job, batch.text(point.key), first == value);
+                    continue;
+                }
             }
-            for text in [measurement, tags, field] {
+            for text in [measurement, texts.by_id(tags), field] {
                 texts.copy(text, &mut out);
             }
             write_value(layout, &value, point.data_type, &mut out);
@@ -78,23 +79,33 @@ pub(super) fn encode(
     Ok(encoded)
 }
 
-/// Why there can be no such line.
-fn refusal(
-    layout: &Layout<'_>,
-    (measurement, field): (&[u8], &[u8]),
-    value: &Value<'_>,
-    timestamp_ms: i64,
-) -> Option<&'static str> {
-    match (measurement, field) {
-        ([], _) => return Some("its measurement is empty"),
-        // Such a line is skipped as a comment, and counts as written.
-        ([b'#', ..], _) => {
-            return Some("InfluxDB takes a measurement that begins with `#` for a comment");
+/// What the line of each datapoint begins with: its name, and its set of tags.
+struct Lines {
+    all: Vec<(u32, Id)>,
+    /// Whether a series may have several datapoints.
+    may_repeat: bool,
+}
+
+impl Lines {
+    fn new(payload: &Payload, layout: &Layout<'_>, texts: &mut Texts, names: &mut Names) -> Self {
+        let mut all = Vec::with_capacity(payload.len());
+        let mut series = Series::with_room_for(payload.len());
+        for JobBatch { batch, .. } in &payload.batches {
+            let mut names_of = NamesOf::new(layout, batch);
+            let mut tags_of = TagsOf::new(layout, batch);
+            for point in batch.points() {
+                let name = names_of.of(point, texts, names);
+                let tags = tags_of.of(point, texts).id;
+                series.note(name, tags);
+                all.push((name, tags));
+            }
         }
-        (_, b"=") => return Some("its field is empty"),
-        (_, b"time=") => return Some("InfluxDB has no field `time`"),
-        _ => {}
+        Self { all, may_repeat: series.may_repeat() }
     }
+}
+
+/// Why there can be no such line, whatever its name.
+fn refusal(layout: &Layout<'_>, value: &Value<'_>, timestamp_ms: i64) -> Option<&'static str> {
     if matches!(value, Value::Uint(_)) && !layout.has_unsigned && !layout.all_floats {
         return Some("InfluxDB 1 holds no integer above 2^63 - 1; `numbers: float` rounds it");
     }

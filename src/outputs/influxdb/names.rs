@@ -36,8 +36,13 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    pub(super) fn get(&self, text: Text) -> &[u8] {
+    fn get(&self, text: Text) -> &[u8] {
         slice(&self.bytes, text)
+    }
+
+    /// The text of that number.
+    pub(super) fn by_id(&self, id: Id) -> Text {
+        self.texts[id as usize]
     }
 
     /// Appends a text.
@@ -77,30 +82,44 @@ fn slice(bytes: &[u8], text: Text) -> &[u8] {
 }
 
 /// A measurement and a field, with `=` behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Name {
     pub(super) measurement: Text,
     pub(super) field: Text,
+    /// Why there can be no line with it.
+    pub(super) flaw: Option<&'static str>,
 }
 
 /// Every [`Name`] of a payload, by a number.
 #[derive(Default)]
 pub(super) struct Names {
     names: Vec<Name>,
-    numbers: HashMap<Name, u32, DefaultHashBuilder>,
+    numbers: HashMap<(Id, Id), u32, DefaultHashBuilder>,
 }
 
 impl Names {
-    pub(super) fn get(&self, number: u32) -> Name {
-        self.names[number as usize]
+    pub(super) fn get(&self, number: u32) -> &Name {
+        &self.names[number as usize]
     }
 
-    fn number(&mut self, name: Name) -> u32 {
+    fn number(&mut self, measurement: Text, field: Text, texts: &Texts) -> u32 {
         let Self { names, numbers } = self;
-        *numbers.entry(name).or_insert_with(|| {
-            names.push(name);
+        *numbers.entry((measurement.id, field.id)).or_insert_with(|| {
+            let flaw = flaw(texts.get(measurement), texts.get(field));
+            names.push(Name { measurement, field, flaw });
             number(names.len() - 1)
         })
+    }
+}
+
+fn flaw(measurement: &[u8], field: &[u8]) -> Option<&'static str> {
+    match (measurement, field) {
+        ([], _) => Some("its measurement is empty"),
+        // Such a line is skipped as a comment, and counts as written.
+        ([b'#', ..], _) => Some("InfluxDB takes a measurement that begins with `#` for a comment"),
+        (_, b"=") => Some("its field is empty"),
+        (_, b"time=") => Some("InfluxDB has no field `time`"),
+        _ => None,
     }
 }
 
@@ -147,7 +166,8 @@ impl<'a> NamesOf<'a> {
                 })
             };
             let measurement = store(layout.measurement, escape::measurement, b"");
-            names.number(Name { measurement, field: store(layout.field, escape::name, b"=") })
+            let field = store(layout.field, escape::name, b"=");
+            names.number(measurement, field, texts)
         };
         match by_key {
             Some(by_key) => *by_key[point.key.index()].get_or_insert_with(make),

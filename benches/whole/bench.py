@@ -92,7 +92,7 @@ class Bench:
             yield "all of Debian's authorities", bundle
 
     def yardstick(self, script, folder, *arguments, stdout=os.devnull):
-        """A program in Python that uses PattooShared with the configuration in `folder`."""
+        """A program in Python that uses a library; PattooShared finds its configuration in `folder`."""
         self.need("PattooShared")
         environment = {**os.environ, "PATTOO_CONFIGDIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
         path = Path(__file__).parent / "yardsticks" / script

@@ -8,7 +8,7 @@ from . import process
 
 PACKAGES = """
 from importlib.metadata import version
-for name in ("PattooShared", "psutil", "requests"):
+for name in ("PattooShared", "psutil", "requests", "influxdb-client", "opentelemetry-sdk"):
     print(name, version(name))
 """
 

@@ -24,8 +24,16 @@ DEBIAN = {
     "venv": ["python3-venv"],
 }
 COLLECTD_PLUGIN = "/usr/lib/collectd/write_http.so"
-#: The yardstick, and what it imports but does not ask for.
-PYTHON = ["PattooShared==0.0.120", "psutil", "requests", "python-gnupg"]
+#: The yardsticks, and what the first imports but does not ask for.
+PYTHON = [
+    "PattooShared==0.0.120",
+    "psutil",
+    "requests",
+    "python-gnupg",
+    "influxdb-client==1.50.0",
+    "opentelemetry-sdk==1.45.2",
+    "opentelemetry-exporter-otlp-proto-common==1.45.2",
+]
 
 
 @dataclass

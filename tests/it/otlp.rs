@@ -146,18 +146,19 @@ fn times(receiver: &Service, name: &str) -> Vec<(String, String)> {
 
 #[test]
 fn a_sum_says_since_when_it_counts_until_it_begins_anew() {
-    let receiver = receiver();
-    let workspace = workspace(&receiver, "encoding: protobuf");
-    for (second, value) in [(1, 5), (2, 7), (3, 6), (4, 6)] {
-        let line =
-            format!("{{\"key\": \"n\", \"value\": {value}, \"data_type\": \"counter64\"}}\n");
-        workspace.write("values.jsonl", line);
-        let at = format!("170000000{second}000");
-        workspace.run(&["run", "--once", "--at", &at]).exit(0).silent();
+    for encoding in ["protobuf", "json"] {
+        let receiver = receiver();
+        let workspace = workspace(&receiver, &format!("encoding: {encoding}"));
+        for (second, value) in [(1, 5), (2, 7), (3, 6), (4, 6)] {
+            let datapoint = json!({"key": "n", "value": value, "data_type": "counter64"});
+            workspace.write("values.jsonl", format!("{datapoint}\n"));
+            let at = format!("170000000{second}000");
+            workspace.run(&["run", "--once", "--at", &at]).exit(0).silent();
+        }
+        let at = |second: u32| format!("170000000{second}000000000");
+        let expected = [(1, 1), (1, 2), (3, 3), (3, 4)].map(|(start, time)| (at(start), at(time)));
+        assert_eq!(times(&receiver, "n"), expected, "{encoding}");
     }
-    let at = |second: u32| format!("170000000{second}000000000");
-    let expected = [(1, 1), (1, 2), (3, 3), (3, 4)].map(|(start, time)| (at(start), at(time)));
-    assert_eq!(times(&receiver, "n"), expected);
 }
 
 #[test]

@@ -188,6 +188,7 @@ fn what_otlp_has_no_place_for_is_refused_and_repeats_are_counted() {
         let (counts, body) = encoded(&output, &payload);
         assert_eq!((counts.datapoints, counts.refused), (3, 4));
         assert_eq!((counts.duplicates, counts.superseded), (1, 1));
+        assert_eq!(counts.superseded_named, ["job `j`, key `k`"]);
         assert_eq!(lines(&output, &body).len(), 3);
     }
     let refusing = output(serde_json::json!({"text": "refuse"}));

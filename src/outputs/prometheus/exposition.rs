@@ -181,8 +181,13 @@ fresh_seconds 1700000000.456
             text,
             "# TYPE k gauge\nk{target=\"h\"} 5\n# TYPE other gauge\nother{target=\"h\"} 0\n"
         );
-        let expected =
-            Encoded { datapoints: 2, superseded: 2, duplicates: 1, ..Encoded::default() };
+        let expected = Encoded {
+            datapoints: 2,
+            superseded: 2,
+            duplicates: 1,
+            superseded_named: vec!["job `j`, key `k`".to_owned()],
+            ..Encoded::default()
+        };
         assert_eq!(encoded, expected);
     }
 

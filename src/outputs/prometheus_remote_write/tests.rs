@@ -151,6 +151,7 @@ fn one_moment_of_a_series_goes_out_once_and_the_rest_is_counted() {
         ]
     );
     assert_eq!((encoded.datapoints, encoded.superseded, encoded.duplicates), (4, 1, 1));
+    assert_eq!(encoded.superseded_named, ["job `one`, key `a_b`"]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(super) fn tell(api: &Api<'_>, tag: &Template, payload: &Payload) -> Vec<Stri
         let tag = tag.of_job(&batch.job, &payload.agent.hostname);
         // The first line says what; the rest is what the source said.
         let error = failure.lines().next().unwrap_or_default();
-        if let Err(error) = api.tell_error(&tag, &json!({"error": error, "output": failure})) {
+        if let Err(error) = api.tell_error(&tag, &json!({"error": error, "output": &**failure})) {
             let job = &batch.job;
             untold.push(format!("that job `{job}` failed is not told: {}", chain(&error)));
         }

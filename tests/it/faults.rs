@@ -1,6 +1,10 @@
 //! What each output over HTTP makes of a server's faults: never a false success, and the body is where it belongs.
 
-use crate::server::{Answer, Server, closed_port};
+use std::io::Read;
+
+use serde_json::Value;
+
+use crate::server::{Answer, Request, Server, closed_port};
 use crate::workspace::Workspace;
 
 /// An output, what its server is to answer when all is well, and whether its bodies wait.
@@ -52,21 +56,24 @@ const CASES: &[Case] = &[
     Case {
         output: "graphite_http",
         options: "url: http://127.0.0.1:PORT, flavour: tsdb_gw, token: hunter2",
-        accepted: || Answer::Status(200, "", r#"{"Invalid":0,"Published":1}"#.into()),
+        accepted: || Answer::Status(200, "", r#"{"Invalid":0,"Published":10000}"#.into()),
         waits: true,
     },
 ];
 
 impl Case {
     fn workspace(&self, port: u16) -> Workspace {
+        let times = "timeout: 3s, delivery_reserve: 2s";
+        self.workspace_with(port, times, "dice, random: {key: dice, seed: 1}")
+    }
+
+    fn workspace_with(&self, port: u16, times: &str, job: &str) -> Workspace {
         let options = self.options.replace("PORT", &port.to_string());
         Workspace::new(&format!(
-            "agent: {{run_metrics: false, hostname: h, timeout: 3s, delivery_reserve: 2s}}
+            "agent: {{run_metrics: false, hostname: h, {times}}}
 outputs:
   - {}: {{{options}}}
-jobs:
-  - id: dice
-    random: {{key: dice, seed: 1}}
+jobs: [{{id: {job}}}]
 ",
             self.output
         ))
@@ -151,6 +158,57 @@ fn a_refused_body_is_never_sent_again() {
         assert_eq!(bodies(&workspace, &case.spool()), 0, "{}", case.output);
         workspace.run(&["run", "--once"]).exit(0).silent();
         assert_eq!(server.requests().len(), 2, "{}", case.output);
+    }
+}
+
+/// What a request says, without its compression.
+fn plain(request: &Request) -> Vec<u8> {
+    let mut plain = Vec::new();
+    match request.header("content-encoding") {
+        Some("gzip") => {
+            let mut decoder = flate2::read::GzDecoder::new(request.body.as_slice());
+            decoder.read_to_end(&mut plain).expect("gzip");
+        }
+        Some("snappy") => {
+            let mut decoder = snap::raw::Decoder::new();
+            plain = decoder.decompress_vec(&request.body).expect("snappy");
+        }
+        _ => plain.clone_from(&request.body),
+    }
+    plain
+}
+
+#[test]
+fn one_bad_datapoint_among_10_000_is_named_and_the_rest_is_in() {
+    let mut lines = String::new();
+    for number in 0..10_000 {
+        let key = if number == 6_789 { "bad_one".to_owned() } else { format!("key_{number}") };
+        lines.push_str(&format!("{{\"key\": \"{key}\", \"value\": {number}}}\n"));
+    }
+    // What a Pushgateway is sent is a group as a whole, which cannot be divided.
+    for case in CASES.iter().filter(|case| case.waits) {
+        let accepted = case.accepted;
+        let server = Server::deciding(move |request| {
+            let is_bad = memchr::memmem::find(&plain(request), b"bad_one").is_some();
+            if is_bad { Answer::Status(400, "", "no such thing".into()) } else { accepted() }
+        });
+        let workspace = case.workspace_with(
+            server.port(),
+            "timeout: 300s, delivery_reserve: 200s",
+            "values, file: {path: values.jsonl, format: jsonl}",
+        );
+        workspace.write("values.jsonl", &lines);
+        let told = workspace.run(&["run", "--once", "--report", "json"]).exit(5).says("bad_one");
+        let report: Value = serde_json::from_str(&told.stdout()).expect("JSON");
+        let counts = ["accepted", "quarantined", "lost", "waiting"].map(|count| {
+            report["outputs"][0][count].as_u64().unwrap_or_default()
+        });
+        assert_eq!(counts, [9_999, 1, 0, 0], "{}: {}", case.output, told.stderr());
+        // Nothing that was accepted is sent again.
+        let before = server.requests().len();
+        workspace.write("values.jsonl", "");
+        workspace.run(&["run", "--once"]).exit(0);
+        assert_eq!(server.requests().len(), before, "{}", case.output);
     }
 }
 

@@ -32,7 +32,6 @@ mod checksum;
 mod encode;
 mod equality;
 mod halve;
-mod in_order;
 mod json;
 mod label_sets;
 mod limits;

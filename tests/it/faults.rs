@@ -200,9 +200,8 @@ fn one_bad_datapoint_among_10_000_is_named_and_the_rest_is_in() {
         workspace.write("values.jsonl", &lines);
         let told = workspace.run(&["run", "--once", "--report", "json"]).exit(5).says("bad_one");
         let report: Value = serde_json::from_str(&told.stdout()).expect("JSON");
-        let counts = ["accepted", "quarantined", "lost", "waiting"].map(|count| {
-            report["outputs"][0][count].as_u64().unwrap_or_default()
-        });
+        let counts = ["accepted", "quarantined", "lost", "waiting"]
+            .map(|count| report["outputs"][0][count].as_u64().unwrap_or_default());
         assert_eq!(counts, [9_999, 1, 0, 0], "{}: {}", case.output, told.stderr());
         // Nothing that was accepted is sent again.
         let before = server.requests().len();

@@ -1,9 +1,11 @@
 //! A payload as line protocol: a line for each datapoint.
 
 use std::io::{self, Write};
+use std::thread::available_parallelism;
 
 use collectors::datapoint::{DataType, Value};
 
+use super::super::in_order::write_in_order;
 use super::super::template::Template;
 use super::escape;
 use super::names::{Id, Name, Names, NamesOf, TagsOf, Texts};
@@ -11,8 +13,12 @@ use super::places::{Place, Places};
 use super::series::Series;
 use crate::payload::{Encoded, JobBatch, Payload};
 
-/// So much is written at once, in bytes.
-const PIECE_BYTES: usize = 64 * 1024;
+/// So many lines are made at once.
+const PIECE_LINES: usize = 1024;
+/// Below so many pieces a thread costs more than it saves.
+const PIECES_ALONE: usize = 8;
+/// More threads would wait for the one that writes.
+const THREADS_MAX: usize = 4;
 /// InfluxDB counts nanoseconds in 64 bits: so many milliseconds before and after 1970.
 const TIME_LIMIT_MS: u64 = i64::MAX as u64 / 1_000_000;
 
@@ -41,67 +47,105 @@ pub(super) fn encode(
     to: &mut dyn Write,
 ) -> io::Result<Encoded> {
     let mut encoded = Encoded::default();
-    let (mut texts, mut names) = (Texts::default(), Names::default());
-    let lines = Lines::new(payload, layout, &mut texts, &mut names);
-    let mut places = lines.may_repeat.then(|| Places::new(payload));
-    let mut out = Vec::with_capacity(PIECE_BYTES + 4096);
-    let mut end = LineEnd::default();
-    let mut lines = lines.all.into_iter();
-    for (batch_place, JobBatch { job, batch, .. }) in payload.batches.iter().enumerate() {
-        let lines = lines.by_ref().take(batch.len());
-        for (point_place, (point, (number, tags))) in batch.points().iter().zip(lines).enumerate() {
-            let &Name { measurement, field, flaw } = names.get(number);
-            let value = batch.value(point);
-            if let Some(reason) = flaw.or_else(|| refusal(layout, &value, point.timestamp_ms)) {
-                encoded.refuse(job, batch.text(point.key), reason);
-                continue;
-            }
-            if let Some(places) = &mut places {
-                let place = Place { name: number, tags, timestamp_ms: point.timestamp_ms };
-                if let Some(first) = places.first(place, (batch_place, point_place)) {
-                    encoded.leave_out(job, batch.text(point.key), first == value);
-                    continue;
-                }
-            }
-            for text in [measurement, texts.by_id(tags), field] {
-                texts.copy(text, &mut out);
-            }
-            write_value(layout, &value, point.data_type, &mut out);
-            out.extend_from_slice(end.of(point.timestamp_ms));
-            encoded.datapoints += 1;
-            if out.len() >= PIECE_BYTES {
-                to.write_all(&out)?;
-                out.clear();
-            }
-        }
-    }
-    to.write_all(&out)?;
+    let lines = Lines::new(payload, layout, &mut encoded);
+    encoded.datapoints = lines.all.len() as u64;
+    let pieces: Vec<&[Line]> = lines.all.chunks(PIECE_LINES).collect();
+    let make = |end: &mut LineEnd, piece: usize, out: &mut Vec<u8>| {
+        pieces[piece].iter().for_each(|line| lines.write(line, payload, layout, end, out));
+    };
+    write_in_order(pieces.len(), threads(pieces.len()), LineEnd::default, make, to)?;
     Ok(encoded)
 }
 
-/// What the line of each datapoint begins with: its name, and its set of tags.
+/// How many threads are worth their while.
+fn threads(pieces: usize) -> usize {
+    if pieces < PIECES_ALONE {
+        return 1;
+    }
+    available_parallelism().map_or(1, |available| available.get().min(THREADS_MAX))
+}
+
+/// What a line is made of: the place of its datapoint, its name, and its set of tags.
+struct Line {
+    batch: u32,
+    point: u32,
+    name: u32,
+    tags: Id,
+}
+
+/// Every line there will be, and the texts that they share.
 struct Lines {
-    all: Vec<(u32, Id)>,
-    /// Whether a series may have several datapoints.
-    may_repeat: bool,
+    all: Vec<Line>,
+    texts: Texts,
+    names: Names,
 }
 
 impl Lines {
-    fn new(payload: &Payload, layout: &Layout<'_>, texts: &mut Texts, names: &mut Names) -> Self {
-        let mut all = Vec::with_capacity(payload.len());
+    /// What becomes no line is counted.
+    fn new(payload: &Payload, layout: &Layout<'_>, encoded: &mut Encoded) -> Self {
+        let all = Vec::with_capacity(payload.len());
+        let mut lines = Self { all, texts: Texts::default(), names: Names::default() };
         let mut series = Series::with_room_for(payload.len());
-        for JobBatch { batch, .. } in &payload.batches {
+        for (batch_place, JobBatch { job, batch, .. }) in payload.batches.iter().enumerate() {
+            let Self { all, texts, names } = &mut lines;
             let mut names_of = NamesOf::new(layout, batch);
             let mut tags_of = TagsOf::new(layout, batch);
-            for point in batch.points() {
+            for (point_place, point) in batch.points().iter().enumerate() {
                 let name = names_of.of(point, texts, names);
+                let why = || refusal(layout, &batch.value(point), point.timestamp_ms);
+                if let Some(reason) = names.get(name).flaw.or_else(why) {
+                    encoded.refuse(job, batch.text(point.key), reason);
+                    continue;
+                }
                 let tags = tags_of.of(point, texts).id;
                 series.note(name, tags);
-                all.push((name, tags));
+                let (batch, point) = (number(batch_place), number(point_place));
+                all.push(Line { batch, point, name, tags });
             }
         }
-        Self { all, may_repeat: series.may_repeat() }
+        if series.may_repeat() {
+            lines.leave_out_repeats(payload, encoded);
+        }
+        lines
     }
+
+    fn leave_out_repeats(&mut self, payload: &Payload, encoded: &mut Encoded) {
+        let mut places = Places::new(payload);
+        self.all.retain(|line| {
+            let JobBatch { job, batch, .. } = &payload.batches[line.batch as usize];
+            let point = &batch.points()[line.point as usize];
+            let place =
+                Place { name: line.name, tags: line.tags, timestamp_ms: point.timestamp_ms };
+            let first = places.first(place, (line.batch as usize, line.point as usize));
+            if let Some(first) = &first {
+                encoded.leave_out(job, batch.text(point.key), *first == batch.value(point));
+            }
+            first.is_none()
+        });
+    }
+
+    fn write(
+        &self,
+        line: &Line,
+        payload: &Payload,
+        layout: &Layout<'_>,
+        end: &mut LineEnd,
+        out: &mut Vec<u8>,
+    ) {
+        let batch = &payload.batches[line.batch as usize].batch;
+        let point = &batch.points()[line.point as usize];
+        let Name { measurement, field, .. } = self.names.get(line.name);
+        for text in [*measurement, self.texts.by_id(line.tags), *field] {
+            self.texts.copy(text, out);
+        }
+        write_value(layout, &batch.value(point), point.data_type, out);
+        out.extend_from_slice(end.of(point.timestamp_ms));
+    }
+}
+
+/// A payload of 2³² datapoints would take 128 GiB.
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 /// Why there can be no such line, whatever its name.

@@ -242,6 +242,8 @@ fn ask(
     redact: Redact,
     deadline: Instant,
 ) -> Result<Answer, Error> {
+    let is_get = request.method() == http::Method::GET;
+    let cap_bytes = if is_get { answer::ASKED_CAP_BYTES } else { answer::CAP_BYTES };
     let left = http.left_until(deadline);
     if left.is_zero() {
         return Err(Error::Late);
@@ -254,7 +256,7 @@ fn ask(
         Ok(response) => response,
         Err(source) => return Err(Error::Request { url, source: Box::new(source) }),
     };
-    Ok(Answer::read(response, redact, &url))
+    Ok(Answer::read(response, cap_bytes, redact, &url))
 }
 
 /// What a server answers to a GET of `url`.

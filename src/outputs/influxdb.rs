@@ -76,7 +76,7 @@ pub(super) struct InfluxDb {
     /// The token; for versions 2 and 3.
     #[serde(default)]
     token: Option<Secret>,
-    /// The measurement, made of text, `{key}`, `{target}` and `{host}`.
+    /// The measurement, made of text, `{key}`, `{target}`, `{host}` and `{job}`.
     #[serde(default = "key")]
     measurement: Template,
     /// The field, made of the same.

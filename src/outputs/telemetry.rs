@@ -1,7 +1,7 @@
 //! Datapoints to the flows of Telemetry (telemetryapp.com, TelemetryTV), in one batch.
 //!
 //! Each datapoint sets a property of a flow. The flow's tag and the property's name are made of text, `{key}`,
-//! `{target}`, `{host}`, `{label.NAME}` and `{labels}`: by default the key is the tag, and the property is `value`.
+//! `{target}`, `{host}`, `{job}`, `{label.NAME}` and `{labels}`: by default the key is the tag, and the property is `value`.
 //! With `tag: "{target}"` and `property: "{key}"` all that is known of a target is one flow. What several jobs bring
 //! for one flow is merged property by property; of two values for one property the newest is sent, and the others are
 //! counted.

@@ -10,8 +10,10 @@ use ureq::http::header;
 use super::super::Receipt;
 use crate::report::printable;
 
-/// How much of an answer is read, in bytes.
-const CAP_BYTES: u64 = 64 * 1024;
+/// How much of an answer to what was sent is read, in bytes.
+pub(super) const CAP_BYTES: u64 = 64 * 1024;
+/// How much is read of what was asked for, in bytes: a board with a hundred widgets has 30 KB.
+pub(super) const ASKED_CAP_BYTES: u64 = 1024 * 1024;
 /// How much of an answer is shown, in characters.
 const SHOWN: usize = 200;
 
@@ -38,9 +40,10 @@ impl fmt::Debug for Answer {
 }
 
 impl Answer {
-    /// Reads what a server answers. `url` is for the log.
+    /// Reads what a server answers, up to so many bytes. `url` is for the log.
     pub(super) fn read(
         mut response: ureq::http::Response<ureq::Body>,
+        cap_bytes: u64,
         redact: Redact,
         url: &str,
     ) -> Self {
@@ -50,12 +53,12 @@ impl Answer {
             .and_then(|value| retry_after_of(value.trim(), jiff::Timestamp::now()));
         let mut bytes = Vec::new();
         let reader = response.body_mut().as_reader();
-        let read = reader.take(CAP_BYTES + 1).read_to_end(&mut bytes);
+        let read = reader.take(cap_bytes + 1).read_to_end(&mut bytes);
         // The status has been given: where that is all that counts, an answer that breaks off changes nothing.
         if let Err(error) = &read {
             log::debug!("{url}: the answer broke off: {error}");
         }
-        let is_whole = read.is_ok_and(|read| read as u64 <= CAP_BYTES);
+        let is_whole = read.is_ok_and(|read| read as u64 <= cap_bytes);
         Self::new(response.status().as_u16(), bytes, is_whole, retry_after, redact)
     }
 

@@ -88,7 +88,7 @@ impl Lines {
         let mut series = Series::with_room_for(payload.len());
         for (batch_place, JobBatch { job, batch, .. }) in payload.batches.iter().enumerate() {
             let Self { all, texts, names } = &mut lines;
-            let mut names_of = NamesOf::new(layout, batch);
+            let mut names_of = NamesOf::new(layout, job, batch);
             let mut tags_of = TagsOf::new(layout, batch);
             for (point_place, point) in batch.points().iter().enumerate() {
                 let name = names_of.of(point, texts, names);

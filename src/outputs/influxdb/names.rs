@@ -131,6 +131,7 @@ fn number(index: usize) -> u32 {
 /// The names of a batch's datapoints, each made once.
 pub(super) struct NamesOf<'a> {
     layout: &'a Layout<'a>,
+    job: &'a str,
     batch: &'a Batch,
     /// By key, where the target makes no difference.
     by_key: Option<Vec<Option<u32>>>,
@@ -138,16 +139,16 @@ pub(super) struct NamesOf<'a> {
 }
 
 impl<'a> NamesOf<'a> {
-    pub(super) fn new(layout: &'a Layout<'a>, batch: &'a Batch) -> Self {
+    pub(super) fn new(layout: &'a Layout<'a>, job: &'a str, batch: &'a Batch) -> Self {
         let has_target =
             [layout.measurement, layout.field].iter().any(|name| name.has(&Piece::Target));
         let by_key = (!has_target).then(|| vec![None; batch.text_count()]);
-        Self { layout, batch, by_key, by_both: HashMap::default() }
+        Self { layout, job, batch, by_key, by_both: HashMap::default() }
     }
 
     /// The number of a datapoint's name.
     pub(super) fn of(&mut self, point: &Point, texts: &mut Texts, names: &mut Names) -> u32 {
-        let Self { layout, batch, by_key, by_both } = self;
+        let Self { layout, job, batch, by_key, by_both } = self;
         let make = || {
             let mut store = |template: &Template, escape: fn(&str, &mut Vec<u8>), end: &[u8]| {
                 texts.store(|out| {
@@ -157,8 +158,9 @@ impl<'a> NamesOf<'a> {
                             Piece::Key => batch.text(point.key),
                             Piece::Target => batch.text(point.target),
                             Piece::Host => layout.host,
+                            Piece::Job => job,
                             // The options refuse them.
-                            Piece::Job | Piece::Label(_) | Piece::Labels => "",
+                            Piece::Label(_) | Piece::Labels => "",
                         };
                         escape(text, out);
                     }

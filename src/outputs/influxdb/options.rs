@@ -199,7 +199,7 @@ pub(super) fn conflicts(options: &InfluxDb) -> Vec<Problem> {
         if !template.is_without_labels() {
             clash(
                 &[name],
-                format!("`{name}` can hold `{{key}}`, `{{target}}` and `{{host}}` only"),
+                format!("`{name}` can hold `{{key}}`, `{{target}}`, `{{host}}` and `{{job}}` only"),
             );
         }
     }

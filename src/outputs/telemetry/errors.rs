@@ -5,21 +5,30 @@
 use serde_json::json;
 
 use super::super::template::Template;
-use super::boards::Api;
+use super::boards::{Api, Error};
 use crate::payload::Payload;
 use crate::report::chain;
 
 /// Tells every job that failed. Gives back what could not be told, and why.
 pub(super) fn tell(api: &Api<'_>, tag: &Template, payload: &Payload) -> Vec<String> {
     let mut untold = Vec::new();
-    for batch in &payload.batches {
-        let Some(failure) = &batch.failure else { continue };
+    let failed = |batch: &&crate::payload::JobBatch| batch.failure.is_some();
+    let mut rest = payload.batches.iter().filter(failed);
+    while let Some(batch) = rest.next() {
+        let failure = batch.failure.as_deref().unwrap_or_default();
         let tag = tag.of_job(&batch.job, &payload.agent.hostname);
         // The first line says what; the rest is what the source said.
         let error = failure.lines().next().unwrap_or_default();
-        if let Err(error) = api.tell_error(&tag, &json!({"error": error, "output": &**failure})) {
-            let job = &batch.job;
-            untold.push(format!("that job `{job}` failed is not told: {}", chain(&error)));
+        let told = api.tell_error(&tag, &json!({"error": error, "output": failure}));
+        let Err(error) = told else { continue };
+        let (job, why) = (&batch.job, chain(&error));
+        untold.push(format!("that job `{job}` failed is not told: {why}"));
+        if let Error::Http(_) = error {
+            // Nobody is there any more: the others need not wait for that.
+            untold.extend(
+                rest.by_ref()
+                    .map(|batch| format!("that job `{}` failed is not told: as above", batch.job)),
+            );
         }
     }
     untold

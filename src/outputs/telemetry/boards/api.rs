@@ -234,11 +234,12 @@ fn accepted(request: &str, answer: &Answer) -> Result<(), Error> {
 
 fn read<T: DeserializeOwned>(request: &str, answer: &Answer) -> Result<T, Error> {
     accepted(request, answer)?;
-    let is_whole = answer.is_whole;
-    serde_json::from_str(&answer.text)
-        .ok()
-        .filter(|_| is_whole)
-        .ok_or_else(|| Error::Unreadable { request: request.to_owned(), said: answer.describe() })
+    let read = serde_json::from_str(&answer.text).ok().filter(|_| answer.is_whole);
+    read.ok_or_else(|| {
+        let whole = if answer.is_whole { "" } else { " (too long, or it broke off)" };
+        let said = format!("{}{whole}", answer.describe());
+        Error::Unreadable { request: request.to_owned(), said }
+    })
 }
 
 /// A name as it stands in a path.

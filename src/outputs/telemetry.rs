@@ -21,9 +21,9 @@
 //! board as a template, `collector board apply` sees to the boards now.
 //!
 //! With `error_tag` a job that fails is told at the flow of that tag, made of text, `{job}` and `{host}`, with the
-//! reason, in which the job's secrets are hidden. It is said once the run's datapoints are in, and is about this run:
-//! when Telemetry cannot be asked now, nothing waits, and the report has a warning. The next run says it again if it is
-//! still so; new data of the flow takes it away.
+//! reason, in which the job's secrets are hidden; one with `alert_after` when its time has come. It is said once the
+//! run's datapoints are in, and is about this run: when Telemetry cannot be asked now, nothing waits, and the report has
+//! a warning. The next run says it again if it is still so.
 //!
 //! ```yaml
 //! outputs:

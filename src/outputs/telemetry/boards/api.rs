@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value as Json, json};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value as Json, json};
 
 use super::super::Telemetry;
 use super::Error;
@@ -23,12 +23,14 @@ pub(in crate::outputs::telemetry) struct Api<'a> {
 /// What has an id.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Made {
+    #[serde(deserialize_with = "id")]
     pub(super) id: String,
 }
 
 /// A board in a list.
 #[derive(Debug, Deserialize)]
 struct Listed {
+    #[serde(deserialize_with = "id")]
     id: String,
     name: String,
 }
@@ -43,9 +45,9 @@ pub(super) struct Present {
 }
 
 /// The ids of a widget.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct Ids {
-    #[serde(default)]
+    #[serde(deserialize_with = "id")]
     pub(super) id: String,
     #[serde(default)]
     pub(super) flow_ids: Vec<String>,
@@ -56,12 +58,19 @@ pub(super) struct Ids {
 /// A flow as it is.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct FlowFound {
+    #[serde(deserialize_with = "id")]
     pub(super) id: String,
     pub(super) tag: String,
     #[serde(default)]
     pub(super) variant: String,
     #[serde(default)]
     pub(super) data: Json,
+}
+
+/// An id. An empty one would lead to all of its kind.
+fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let id = String::deserialize(deserializer)?;
+    if id.is_empty() { Err(D::Error::custom("an id is empty")) } else { Ok(id) }
 }
 
 impl Ids {
@@ -83,26 +92,29 @@ impl Api<'_> {
     /// A board with its widgets.
     pub(super) fn board(&self, id: &str) -> Result<Present, Error> {
         let path = format!("/boards/{}", escaped(id));
-        let mut board: Json = self.must_get(&path)?;
-        if board["widgets"].is_null() {
-            // Some versions name the widgets only.
-            let ids: Vec<String> =
-                serde_json::from_value(board["widget_ids"].take()).unwrap_or_default();
-            let widgets = ids.iter().map(|id| self.must_get(&format!("/widgets/{}", escaped(id))));
-            board["widgets"] = Json::Array(widgets.collect::<Result<_, Error>>()?);
-        }
         let strange = |_| Error::Unreadable {
             request: format!("GET {path}"),
             said: "the server answered a board without what boards have".to_owned(),
         };
-        let ids = serde_json::from_value(board["widgets"].clone()).map_err(strange)?;
-        // What a widget says of its flow is told by the flow.
-        for widget in board["widgets"].as_array_mut().into_iter().flatten() {
-            if let Some(widget) = widget.as_object_mut() {
-                widget.remove("flow");
+        let mut board: Map<String, Json> = self.must_get(&path)?;
+        let mut widgets = match board.remove("widgets") {
+            Some(Json::Array(widgets)) => widgets,
+            // Some versions name the widgets only.
+            _ => {
+                let ids = board.remove("widget_ids").unwrap_or_else(|| json!([]));
+                let ids: Vec<String> = serde_json::from_value(ids).map_err(strange)?;
+                let widget = |id: &String| self.must_get(&format!("/widgets/{}", escaped(id)));
+                ids.iter().map(widget).collect::<Result<_, Error>>()?
             }
+        };
+        let ids = serde_json::from_value(Json::Array(widgets.clone())).map_err(strange)?;
+        // What a widget says of its flow is told by the flow.
+        for widget in widgets.iter_mut().filter_map(Json::as_object_mut) {
+            widget.remove("flow");
         }
-        Ok(Present { layout: serde_json::from_value(board).map_err(strange)?, ids })
+        board.insert("widgets".to_owned(), widgets.into());
+        let layout = serde_json::from_value(board.into()).map_err(strange)?;
+        Ok(Present { layout, ids })
     }
 
     /// A flow by its id; `None` when it is gone.

@@ -201,6 +201,7 @@ impl Batch {
     }
 
     /// The value of one of this batch's datapoints.
+    #[inline]
     pub fn value(&self, point: &Point) -> Value<'_> {
         match point.form {
             Form::Int => Value::Int(point.bits.cast_signed()),

@@ -139,7 +139,7 @@ impl Lines {
             self.texts.copy(text, out);
         }
         write_value(layout, &batch.value(point), point.data_type, out);
-        out.extend_from_slice(end.of(point.timestamp_ms));
+        end.put(point.timestamp_ms, out);
     }
 }
 
@@ -182,24 +182,32 @@ fn write_value(layout: &Layout<'_>, value: &Value<'_>, data_type: DataType, out:
     out.extend_from_slice(suffix);
 }
 
+/// How much stands behind a value at most: a space, 20 digits with their sign, and a line feed.
+const END_BYTES: usize = 32;
+
 /// What stands behind the value: most datapoints have the time of the one before.
 #[derive(Default)]
 struct LineEnd {
     of: Option<i64>,
-    text: Vec<u8>,
+    text: [u8; END_BYTES],
+    length: usize,
 }
 
 impl LineEnd {
-    fn of(&mut self, timestamp_ms: i64) -> &[u8] {
+    /// Appends it. A copy of known length is a few instructions, and no call.
+    fn put(&mut self, timestamp_ms: i64, out: &mut Vec<u8>) {
         if self.of != Some(timestamp_ms) {
             self.of = Some(timestamp_ms);
-            self.text.clear();
-            self.text.push(b' ');
             let mut buffer = itoa::Buffer::new();
-            self.text.extend_from_slice(buffer.format(timestamp_ms).as_bytes());
-            self.text.push(b'\n');
+            let digits = buffer.format(timestamp_ms).as_bytes();
+            self.length = digits.len() + 2;
+            self.text[0] = b' ';
+            self.text[1..=digits.len()].copy_from_slice(digits);
+            self.text[self.length - 1] = b'\n';
         }
-        &self.text
+        let end = out.len() + self.length;
+        out.extend_from_slice(&self.text);
+        out.truncate(end);
     }
 }
 

@@ -50,7 +50,6 @@ impl SigV4 {
 
     /// This build cannot: the options say so before a run begins.
     #[cfg(not(feature = "lambda"))]
-    #[expect(clippy::unused_self, reason = "as with the feature `lambda`")]
     pub(super) fn sign(
         &self,
         _: &str,

@@ -262,6 +262,8 @@ fn what_cannot_go_together_is_told() {
         ("{client_key: a.pem}", "client_key"),
         ("{timeout: 0}", "timeout"),
         ("{auth: {bearer: t}, headers: {Authorization: x}}", "headers"),
+        // Also where this build cannot sign at all.
+        ("{sigv4: {service: ''}}", "sigv4"),
     ] {
         let problems = options(yaml).conflicts();
         assert_eq!(problems.len(), 1, "{yaml}");

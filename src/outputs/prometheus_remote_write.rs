@@ -17,7 +17,8 @@
 //!
 //! Prometheus takes what is up to an hour older than its newest sample, and nothing that is older than the newest of
 //! the same series. To let in what waited for longer here, set `storage.tsdb.out_of_order_time_window` there. It must
-//! run with `--web.enable-remote-write-receiver`.
+//! run with `--web.enable-remote-write-receiver`. Amazon Managed Prometheus asks for signed requests:
+//! `http: {sigv4: {service: aps, region: eu-central-1}}`.
 //!
 //! ```yaml
 //! outputs:

@@ -17,8 +17,9 @@
 //! its own; the prefix is put before the tag of each of its flows. A board that is there is compared with its template,
 //! widget by widget: what is missing is added, what differs is replaced, and widgets that the template does not know
 //! stay. A flow that is there keeps its data. What goes wrong while a board is made is taken back. As long as a board
-//! cannot be made its flows may be missing, so the datapoints wait in the spool. `collector board dump NAME` prints a
-//! board as a template, `collector board apply` sees to the boards now.
+//! cannot be made its flows may be missing, so the datapoints wait in the spool. To compare takes two requests a run for
+//! each board, and one for each of its flows. `collector board dump NAME` prints a board as a template, `collector board
+//! apply` sees to the boards now.
 //!
 //! With `error_tag` a job that fails is told at the flow of that tag, made of text, `{job}` and `{host}`, with the
 //! reason, in which the job's secrets are hidden; one with `alert_after` when its time has come. It is said once the

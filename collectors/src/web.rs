@@ -37,16 +37,10 @@ const INPUT_BUFFER_BYTES: usize = 8 * 1024;
 pub const LARGE_INPUT_BUFFER_BYTES: usize = 64 * 1024;
 /// A single header must fit into the output buffer as a whole; see [`output_buffer_bytes`].
 const OUTPUT_BUFFER_BYTES: usize = 2 * 1024;
-/// `ureq` sends half of its buffer at a time. Twice 128 KiB, and room for headers: a body goes out in pieces of that
-/// size.
-const LARGE_OUTPUT_BUFFER_BYTES: usize = 2 * 128 * 1024 + HEADER_BYTES;
-/// The same for a body of up to [`SMALL_BODY_BYTES`], which goes out in one call with its headers. A buffer is
-/// zeroed, and a run of milliseconds feels every page.
-const SMALL_OUTPUT_BUFFER_BYTES: usize = 2 * SMALL_BODY_BYTES + HEADER_BYTES;
-/// What most runs send is shorter.
-const SMALL_BODY_BYTES: usize = 32 * 1024;
-/// Room for the headers of a request.
-const HEADER_BYTES: usize = 8 * 1024;
+/// `ureq` sends half of its buffer at a time. Twice 32 KiB, and room for headers: what most runs send goes out in one
+/// call with its headers, a large body in pieces of that size. Not more: a buffer is zeroed, and a run of milliseconds
+/// feels every page.
+const DATA_OUTPUT_BUFFER_BYTES: usize = 2 * 32 * 1024 + 8 * 1024;
 /// For the headers of the answer to data: no server passes on more by default.
 const DATA_INPUT_BUFFER_BYTES: usize = 16 * 1024;
 /// As many as there are jobs at once, so that no connection is made twice.
@@ -77,17 +71,8 @@ pub enum Sends {
     /// Questions: hundreds at once, each with a few headers.
     #[default]
     Questions,
-    /// A small body, in one piece.
-    Little,
     /// Data: a few at once, in large pieces.
     Data,
-}
-
-impl Sends {
-    /// What sends a body of so many bytes.
-    pub fn body(bytes: u64) -> Self {
-        if bytes <= SMALL_BODY_BYTES as u64 { Self::Little } else { Self::Data }
-    }
 }
 
 impl Client {
@@ -123,8 +108,7 @@ impl Client {
             ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(tls);
         let (input_bytes, output_bytes) = match self.sends {
             Sends::Questions => (INPUT_BUFFER_BYTES, OUTPUT_BUFFER_BYTES),
-            Sends::Little => (DATA_INPUT_BUFFER_BYTES, SMALL_OUTPUT_BUFFER_BYTES),
-            Sends::Data => (DATA_INPUT_BUFFER_BYTES, LARGE_OUTPUT_BUFFER_BYTES),
+            Sends::Data => (DATA_INPUT_BUFFER_BYTES, DATA_OUTPUT_BUFFER_BYTES),
         };
         let config = Agent::config_builder()
             .http_status_as_error(false)

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use collectors::redact::Redact;
 use collectors::secret::{Secret, Unresolved};
-use collectors::web::{Auth, BadTlsFile, Sends, redact_url};
+use collectors::web::{Auth, BadTlsFile, redact_url};
 use flate2::write::GzEncoder;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -212,16 +212,15 @@ pub fn post(post: &Post<'_>, deadline: Instant) -> Result<Answer, Error> {
         all.extend(headers);
     }
     let Post { http, surroundings, .. } = post;
-    let sends = Sends::body(body.length());
     match body {
         Body::Memory(bytes) => {
             let request = request.body(bytes.as_slice())?;
-            ask(http, surroundings, sends, request, redact, deadline)
+            ask(http, surroundings, request, redact, deadline)
         }
         Body::File(_) => {
             let mut reader = body.open().map_err(Error::Body)?;
             let request = request.body(ureq::SendBody::from_reader(&mut reader))?;
-            ask(http, surroundings, sends, request, redact, deadline)
+            ask(http, surroundings, request, redact, deadline)
         }
     }
 }
@@ -237,7 +236,6 @@ fn compress(body: &Body) -> io::Result<Body> {
 fn ask(
     http: &Http,
     surroundings: &Surroundings,
-    sends: Sends,
     request: http::Request<impl ureq::AsSendBody>,
     redact: Redact,
     deadline: Instant,
@@ -249,7 +247,7 @@ fn ask(
         return Err(Error::Late);
     }
     let url = redact_url(&request.uri().to_string());
-    let agent = http.client(surroundings, sends).agent()?;
+    let agent = http.client(surroundings).agent()?;
     let proxy = http.proxy_for(request.uri())?;
     let request = agent.configure_request(request).timeout_global(Some(left)).proxy(proxy).build();
     let response = match agent.run(request) {
@@ -304,7 +302,7 @@ fn ask_for(
     if let Some(all) = request.headers_mut() {
         all.extend(headers);
     }
-    ask(http, surroundings, Sends::Little, request.body(())?, redact, deadline)
+    ask(http, surroundings, request.body(())?, redact, deadline)
 }
 
 /// The headers of the configuration: they take the place of an output's own.

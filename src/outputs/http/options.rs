@@ -101,7 +101,7 @@ impl Http {
         most.min(left)
     }
 
-    pub(super) fn client(&self, surroundings: &Surroundings, sends: Sends) -> Client {
+    pub(super) fn client(&self, surroundings: &Surroundings) -> Client {
         let path = |path: &PathBuf| surroundings.path(path);
         let identity = self.client_certificate.as_ref().zip(self.client_key.as_ref());
         Client {
@@ -110,7 +110,7 @@ impl Http {
                 certificate: path(certificate),
                 key: path(key),
             }),
-            sends,
+            sends: Sends::Data,
         }
     }
 

@@ -1,4 +1,4 @@
-//! AWS, as far as a run needs it: Parameter Store for secrets, S3 for a configuration, signatures for
+//! AWS, as far as a run needs it: Parameter Store for secrets, S3 for a configuration and for what lasts, signatures for
 //! outputs whose server asks for them.
 //!
 //! With [`crate::lambda`] the only async code of the program; nothing of it starts before a reference asks for it. Every
@@ -6,6 +6,7 @@
 //! (`AWS_REGION`, `AWS_PROFILE`, `AWS_ENDPOINT_URL`, …), files and roles.
 
 mod account;
+pub mod bucket;
 pub mod objects;
 pub mod parameters;
 pub mod signature;

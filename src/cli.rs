@@ -27,10 +27,11 @@ use clap::{CommandFactory, Parser};
 use crate::config::{Config, Environment, Origin};
 use crate::plan::{self as planning, Plan, Request};
 use crate::report::Status;
+use crate::shard::Shard;
 use crate::state::State;
 
 pub use args::Arguments;
-use args::{Command, Common};
+use args::{Command, Common, Part};
 
 /// The program.
 pub fn main() -> ExitCode {
@@ -76,9 +77,9 @@ fn dispatch(arguments: &Arguments, environment: Environment<'_>) -> io::Result<S
         Command::Init(options) => configuration::init(options),
         Command::Config(options) => configuration::print(options, common, environment),
         Command::Plan(options) => plan::plan(options, common, environment),
-        Command::State(command) => state::state(command, common, environment),
+        Command::State(options) => state::state(options, common, environment),
         Command::Data(command) => data::data(command, common, environment),
-        Command::Spool(command) => spool::spool(command, common, environment),
+        Command::Spool(options) => spool::spool(options, common, environment),
         Command::Board(command) => board::board(command, common, environment),
         Command::History(options) => history::history(options, common, environment),
         Command::Install(options) => install::install(options, common, environment),
@@ -90,6 +91,15 @@ fn dispatch(arguments: &Arguments, environment: Environment<'_>) -> io::Result<S
         }
         Command::Man => catalogue::man(Arguments::command()),
     }
+}
+
+/// The shard that is meant, if one is; a mistake is told.
+fn shard(part: &Part, environment: Environment<'_>) -> Result<Option<Shard>, Status> {
+    let shard = part.shard.as_deref().map(|text| Shard::of_pod(text, environment));
+    shard.transpose().map_err(|error| {
+        say(format_args!("error: {error}"));
+        Status::Usage
+    })
 }
 
 /// Reads the configuration; mistakes are told, and `None` is given.

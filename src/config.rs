@@ -32,7 +32,8 @@ use claims::{Claim, taken_twice};
 use entry::{Shape, split};
 use files::File;
 use sections::{
-    Agent, Heartbeat, JobSettings, Main, OutputSettings, Pattoo, PattooAgentApi, Polling, SpoolCaps,
+    Agent, Heartbeat, JobSettings, Main, OutputSettings, Pattoo, PattooAgentApi, Polling,
+    SpoolCaps, Store,
 };
 
 /// Everything that was configured.
@@ -45,6 +46,8 @@ pub struct Config {
     pub agent: Agent,
     /// `heartbeat`, where it is wanted.
     pub heartbeat: Option<Heartbeat>,
+    /// `store`, where what lasts is not kept in the daemon directory.
+    pub store: Option<Store>,
     /// `outputs`, with those that are implied.
     pub outputs: Vec<OutputEntry>,
     /// `jobs`.
@@ -143,6 +146,7 @@ impl Config {
             "polling": {"polling_interval": self.polling.interval()},
             "agent": agent,
             "heartbeat": self.heartbeat,
+            "store": self.store,
             "outputs": outputs.collect::<Vec<_>>(),
             "jobs": jobs.collect::<Vec<_>>(),
         })
@@ -157,6 +161,7 @@ struct Reader {
     polling: Polling,
     agent: Agent,
     heartbeat: Option<Heartbeat>,
+    store: Option<Store>,
     pattoo: Pattoo,
     pattoo_agent_api: Option<PattooAgentApi>,
     outputs: Option<Vec<OutputEntry>>,
@@ -177,6 +182,7 @@ impl Reader {
                 "polling" => self.polling = self.section(file, "polling", value),
                 "agent" => self.agent = self.section(file, "agent", value),
                 "heartbeat" => self.heartbeat = self.section(file, "heartbeat", value),
+                "store" => self.store = self.section(file, "store", value),
                 "pattoo" => self.pattoo = self.section(file, "pattoo", value),
                 "pattoo_agent_api" => {
                     self.pattoo_agent_api = Some(self.section(file, "pattoo_agent_api", value));
@@ -318,11 +324,12 @@ impl Reader {
     }
 
     fn unknown_section(&mut self, file: &File, name: &str) {
-        const KNOWN: [&str; 9] = [
+        const KNOWN: [&str; 10] = [
             "main",
             "polling",
             "agent",
             "heartbeat",
+            "store",
             "outputs",
             "jobs",
             "include",
@@ -409,6 +416,7 @@ impl Reader {
         let mut problems = self.agent.conflicts(&self.polling);
         problems.extend(self.polling.conflicts());
         problems.extend(self.heartbeat.iter().flat_map(Heartbeat::conflicts));
+        problems.extend(self.store.iter().flat_map(Store::conflicts));
         for problem in problems {
             if let Some(Segment::Key(section)) = problem.path.first()
                 && let Some(source) = self.sections.get(section.as_str())
@@ -429,8 +437,8 @@ impl Reader {
             log_directory: self.main.log_directory.or(self.pattoo.log_directory),
             daemon_directory: self.main.daemon_directory.or(self.pattoo.daemon_directory),
         };
-        let Self { polling, agent, heartbeat, .. } = self;
-        Ok(Config { main, polling, agent, heartbeat, outputs, jobs, directory, files })
+        let Self { polling, agent, heartbeat, store, .. } = self;
+        Ok(Config { main, polling, agent, heartbeat, store, outputs, jobs, directory, files })
     }
 }
 

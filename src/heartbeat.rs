@@ -18,9 +18,10 @@ use std::time::{Duration, Instant};
 use collectors::secret::{Secret, Unresolved};
 use collectors::web::{self, BadTlsFile, NotAUrl, Url};
 
-use crate::config::{Environment, sections};
+use crate::config::{Config, Environment, sections};
 use crate::report::{Report, Status, chain};
 use crate::secrets;
+use crate::shard::Shard;
 
 /// What such services keep of a body, in bytes.
 const BODY_CAP_BYTES: usize = 10_000;
@@ -71,6 +72,16 @@ pub struct Heartbeat {
     started: Receiver<Result<(), Error>>,
 }
 
+/// What the configuration says of it, for a run of all jobs: a part of them tells nothing about the others.
+pub fn wanted(
+    config: &Config,
+    only: &[String],
+    shard: Option<Shard>,
+) -> Option<sections::Heartbeat> {
+    let is_whole = only.is_empty() && shard.is_none_or(|shard| shard.count() == 1);
+    config.heartbeat.clone().filter(|_| is_whole)
+}
+
 impl Heartbeat {
     /// Says that a run begins, in the background.
     pub fn start(
@@ -90,15 +101,19 @@ impl Heartbeat {
         Self { line, timeout, started }
     }
 
-    /// Says how the run has ended, and gives a warning for each signal that did not get through.
-    pub fn end(self, report: &Report) -> Vec<String> {
-        let deadline = Instant::now() + self.timeout;
+    /// Says how the run has ended, in the section's timeout and until `ends_by` at the latest. Gives a warning for each
+    /// signal that did not get through.
+    pub fn end(self, report: &Report, ends_by: Option<Instant>) -> Vec<String> {
+        let now = Instant::now();
+        let left = ends_by.map_or(Duration::MAX, |end| end.saturating_duration_since(now));
+        let timeout = self.timeout.min(left);
+        let deadline = now + timeout;
         let mut warnings = Vec::new();
         let mut warn = |what: &str, error: &Error| {
             warnings.push(format!("heartbeat: {what} did not get through: {}", chain(error)));
         };
         // In their order; but half of the time is kept for the one that matters.
-        if let Err(error) = wait(&self.started, self.timeout / 2) {
+        if let Err(error) = wait(&self.started, timeout / 2) {
             warn("the start", &error);
         }
         let signal = match report.status {

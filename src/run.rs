@@ -3,6 +3,7 @@
 //! There is no `Result`: once a plan exists, everything that goes wrong is reported, not thrown.
 
 mod attempt;
+mod entrance;
 mod lasting;
 mod outcome;
 mod prepare;
@@ -26,14 +27,13 @@ use crate::state::JobState;
 use crate::store::spool::Listing;
 use crate::store::state::Found;
 use crate::store::{Store, fallback_agent_id};
-use lasting::{Lasting, abandoned, correct_ages, find_lasting, listings};
+use lasting::{Lasting, abandoned, correct_ages, find_lasting};
 use outcome::{Circumstances, Taken, failure, take};
 use prepare::{announce, prepare_job, prepare_output};
 
-pub use attempt::{Attempt, attempt};
-pub use lasting::{
-    Entrance, configured_directory, daemon_directory, enter, is_anything_waiting, look, splay,
-};
+pub use attempt::{Attempt, attempt, attempt_store};
+pub use entrance::{Entrance, Entry, enter, look};
+pub use lasting::{configured_directory, daemon_directory, splay};
 
 /// The variables that a job's child process may see.
 const CHILD_VARIABLES: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
@@ -41,12 +41,13 @@ const CHILD_VARIABLES: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 /// Collects and delivers. When it is told to stop, it delivers what there is.
 pub fn run(
     plan: Plan,
-    found: &Found,
+    entrance: &Entrance,
     environment: Environment<'_>,
     stop: &Stop,
     watch: &mut dyn FnMut(Event),
 ) -> Report {
-    let mut collected = collect(plan, environment, stop, watch, Keep::Lasting);
+    let mut collected = collect(plan, entrance, environment, stop, watch, Keep::Lasting);
+    let found = &entrance.found;
     log::debug!("collected after {}", table::short(collected.started.elapsed()));
     let waiting = std::mem::take(&mut collected.waiting);
     let clocks = Clocks::now();
@@ -95,12 +96,13 @@ pub fn run(
 /// nothing and saves nothing. The report is whole even when `to` takes no more.
 pub fn rehearse(
     plan: Plan,
+    entrance: &Entrance,
     environment: Environment<'_>,
     stop: &Stop,
     watch: &mut dyn FnMut(Event),
     to: &mut dyn Write,
 ) -> (Report, io::Result<()>) {
-    let collected = collect(plan, environment, stop, watch, Keep::Nothing);
+    let collected = collect(plan, entrance, environment, stop, watch, Keep::Nothing);
     let mut reports = Vec::new();
     let shown = show(&collected, &mut reports, to);
     let mut report = collected.report(reports);
@@ -172,6 +174,7 @@ struct Collected {
 
 fn collect(
     plan: Plan,
+    entrance: &Entrance,
     environment: Environment<'_>,
     stop: &Stop,
     watch: &mut dyn FnMut(Event),
@@ -180,19 +183,16 @@ fn collect(
     let mut warnings = Vec::new();
     announce(&plan);
     let hostname = plan.hostname.clone().unwrap_or_else(crate::host::fully_qualified_name);
-    let directory =
-        daemon_directory(&plan.config_directory, plan.daemon_directory.as_deref(), environment);
     let Lasting { directory, store, id } =
-        find_lasting(&plan.program, directory, keep, &mut warnings);
+        find_lasting(&plan.program, entrance, keep, &mut warnings);
     let anonymous = id.as_ref().err().map(|error| {
-        let error = chain(error);
         format!(
             "{error}; under another id every series would begin anew, so nothing is sent to outputs that name the agent"
         )
     });
     warnings.extend(anonymous.clone());
-    if let Some(store) = &store {
-        warnings.extend(abandoned(store, &plan.outputs));
+    if let Some(store) = store {
+        warnings.extend(abandoned(store, entrance.place.as_ref(), &plan.outputs));
     }
     let id = id.ok().flatten().unwrap_or_else(|| fallback_agent_id(&plan.program, &hostname));
     let surroundings = Arc::new(Surroundings {
@@ -255,10 +255,9 @@ fn collect(
         jobs.push(report);
         states.push(state);
     }
-    // A folder that cannot be written may be read: what lies there is not forgotten.
-    let waiting = match &surroundings.daemon_directory {
-        Some(directory) if keep == Keep::Lasting => listings(&Store::at(directory), &plan.outputs),
-        _ => plan.outputs.iter().map(|_| Listing::default()).collect(),
+    let waiting = match keep {
+        Keep::Lasting => entrance.waiting(&plan.outputs),
+        Keep::Nothing => plan.outputs.iter().map(|_| Listing::default()).collect(),
     };
     if plan.run_metrics {
         let spools = plan.outputs.iter().zip(&waiting);
@@ -282,7 +281,7 @@ fn collect(
         states,
         planned: plan.jobs,
         outputs: plan.outputs,
-        store,
+        store: store.cloned(),
         surroundings,
         limits: Limits { deadline: plan.deadline, ..limits },
         started: plan.started,

@@ -66,6 +66,16 @@ impl Shard {
         }
     }
 
+    /// Which it is, counted from 1.
+    pub fn number(self) -> u32 {
+        self.index + 1
+    }
+
+    /// How many there are.
+    pub fn count(self) -> u32 {
+        self.count
+    }
+
     /// Reads `3/16`.
     ///
     /// # Errors

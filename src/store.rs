@@ -1,10 +1,17 @@
 //! What lasts between runs: the agent's identity, the state of the jobs, the spool and the history, in one folder that
-//! only its owner can read.
+//! only its owner can read, or below a prefix of a bucket in S3 (feature `lambda`).
+//!
+//! What a file means stands here; the few things that are done to files are [`shelf`]'s, once for each kind of place.
 
+#[cfg(feature = "lambda")]
+mod bucket;
+mod disk;
 pub mod durable;
 pub mod history;
 mod identity;
 pub mod lock;
+mod place;
+mod shelf;
 pub mod spool;
 mod spools;
 pub mod state;
@@ -13,8 +20,12 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use disk::Disk;
 pub use identity::{derived_agent_id, fallback_agent_id};
+pub use place::Place;
+use shelf::Shelf;
 pub use spool::Spool;
 pub use spools::Stray;
 
@@ -53,6 +64,17 @@ pub enum Error {
         /// Which.
         path: PathBuf,
     },
+    /// The bucket cannot be used.
+    #[error("the store `{place}` cannot be used")]
+    Bucket {
+        /// Which, and the prefix in it.
+        place: Place,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// Nobody asked: it was found out before that nobody answers, and why.
+    #[error("{0}")]
+    Unasked(String),
     /// A file cannot be read or written.
     #[error("`{path}`")]
     File {
@@ -72,9 +94,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the machine lacks something for now (memory, open files, room), so that nothing is wrong with the file.
-    pub fn is_of_the_machine(&self) -> bool {
+    /// Whether it says nothing about the file: the machine lacks something for now (memory, open files, room), or the
+    /// bucket cannot be asked.
+    pub fn is_passing(&self) -> bool {
         let Self::File { source, .. } = self else { return false };
+        #[cfg(feature = "lambda")]
+        if let Some(is_passing) = bucket::is_passing(source) {
+            return is_passing;
+        }
         source.raw_os_error().map(Errno::from_raw_os_error).is_some_and(|errno| {
             matches!(
                 errno,
@@ -88,15 +115,33 @@ impl Error {
         })
     }
 
+    /// Whether there is no such folder, and so nothing in it.
+    pub fn is_no_folder(&self) -> bool {
+        let Self::File { source, .. } = self else { return false };
+        source.kind() == io::ErrorKind::NotADirectory
+    }
+
+    /// Whether nobody answers who could tell, so that to ask on would only take time.
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::File { source, .. } => source.kind() == io::ErrorKind::TimedOut,
+            Self::Bucket { source, .. } => source.is_silence(),
+            _ => false,
+        }
+    }
+
     fn file(path: &Path, source: io::Error) -> Self {
         Self::File { path: path.to_owned(), source }
     }
 }
 
-/// A folder for what lasts.
+/// Where what lasts is kept.
 #[derive(Debug, Clone)]
 pub struct Store {
+    shelf: Arc<dyn Shelf>,
     root: PathBuf,
+    /// Where the agent's id is: all shards are one agent.
+    home: PathBuf,
 }
 
 impl Store {
@@ -137,17 +182,12 @@ impl Store {
         }
         rustix::fs::access(root, rustix::fs::Access::WRITE_OK)
             .map_err(|error| failed(error.into()))?;
-        Ok(Self { root: root.to_owned() })
+        Ok(Self::at(root))
     }
 
     /// The folder as it is, to be read only.
     pub fn at(root: &Path) -> Self {
-        Self { root: root.to_owned() }
-    }
-
-    /// The folder.
-    pub fn root(&self) -> &Path {
-        &self.root
+        Self { shelf: Arc::new(Disk), root: root.to_owned(), home: root.to_owned() }
     }
 }
 

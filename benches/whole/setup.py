@@ -42,18 +42,30 @@ class Tools:
     server: str
     #: The Python of the yardstick's virtual environment.
     python: str
+    #: The binary without the feature `lambda`, once it is built.
+    without_lambda: str | None = None
     #: What could not be installed, and why.
     missing: dict = field(default_factory=dict)
 
 
-def prepare(collector):
+def prepare(collector, without_lambda=None):
     """Builds and installs; a yardstick that cannot be had is noted, and only what needs it is left out."""
     # Debian keeps daemons outside of a user's PATH.
     os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
     (ROOT / "target").mkdir(exist_ok=True)
     missing = _debian_packages()
     python = _virtual_environment(missing)
-    return Tools(str(collector.resolve()) if collector else _collector(), _server(), str(python), missing)
+    collector = str(collector.resolve()) if collector else _collector()
+    without_lambda = without_lambda and str(without_lambda.resolve())
+    return Tools(collector, _server(), str(python), without_lambda, missing)
+
+
+def without_lambda(tools):
+    """The same binary without the feature `lambda`; built when it is first asked for."""
+    if not tools.without_lambda:
+        _say("building the static release binary without the feature `lambda`")
+        tools.without_lambda = _build(ROOT / "target" / "without-lambda", "--no-default-features")
+    return tools.without_lambda
 
 
 def _debian_packages():
@@ -101,10 +113,14 @@ def _virtual_environment(missing):
 def _collector():
     """The binary as it is shipped: static, in the release profile."""
     _say("building the static release binary")
-    environment = {**os.environ, "RUSTFLAGS": "-C target-feature=+crt-static", "CARGO_TARGET_DIR": str(ROOT / "target")}
-    build = ["cargo", "build", "--release", "--locked", "--bin", "collector", "--target", TARGET]
+    return _build(ROOT / "target")
+
+
+def _build(folder, *features):
+    environment = {**os.environ, "RUSTFLAGS": "-C target-feature=+crt-static", "CARGO_TARGET_DIR": str(folder)}
+    build = ["cargo", "build", "--release", "--locked", "--bin", "collector", "--target", TARGET, *features]
     subprocess.run(build, cwd=ROOT, env=environment, check=True)
-    return str(ROOT / "target" / TARGET / "release" / "collector")
+    return str(folder / TARGET / "release" / "collector")
 
 
 def _server():

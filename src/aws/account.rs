@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -20,7 +20,10 @@ use crate::report::chain;
 /// How long it may take to connect, to be answered once, and to be answered with all that is tried again.
 const CONNECT: Duration = Duration::from_secs(3);
 const ATTEMPT: Duration = Duration::from_secs(5);
-pub(super) const OPERATION: Duration = Duration::from_secs(15);
+const OPERATION: Duration = Duration::from_secs(15);
+
+/// Credentials that end sooner are renewed.
+const RENEWAL: Duration = Duration::from_secs(300);
 
 /// Why AWS cannot be asked at all.
 #[derive(Debug, thiserror::Error)]
@@ -42,19 +45,15 @@ pub(super) struct Account {
     config: SdkConfig,
     /// Parameter Store.
     pub(super) ssm: aws_sdk_ssm::Client,
-    /// Where we are; empty where nothing says.
-    pub(super) region: String,
+    /// Where we are, where something says.
+    pub(super) region: Option<String>,
+    /// Who we are, as long as that lasts.
+    credentials: Mutex<Option<Credentials>>,
 }
 
 impl Account {
-    /// The account of this process, which is known to be somewhere.
+    /// The account of this process.
     pub(super) fn open() -> Result<Arc<Self>, Unavailable> {
-        let account = Self::open_anywhere()?;
-        if account.region.is_empty() { Err(Unavailable::NoRegion) } else { Ok(account) }
-    }
-
-    /// The same for those who know the region.
-    pub(super) fn open_anywhere() -> Result<Arc<Self>, Unavailable> {
         static ACCOUNT: Mutex<Option<Arc<Account>>> = Mutex::new(None);
         // Whoever panicked with it had not set it. Others wait for the one that asks where we are.
         let mut account = ACCOUNT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,9 +79,9 @@ impl Account {
             .timeout_config(timeouts.build())
             .load();
         let config = runtime.block_on(load);
-        let region = config.region().map(ToString::to_string).unwrap_or_default();
+        let region = config.region().map(ToString::to_string);
         let ssm = aws_sdk_ssm::Client::new(&config);
-        Ok(Self { runtime, config, ssm, region })
+        Ok(Self { runtime, config, ssm, region, credentials: Mutex::default() })
     }
 
     /// Waits for an answer.
@@ -92,6 +91,16 @@ impl Account {
 
     /// Who we are now: credentials of a role end, and are renewed.
     pub(super) fn credentials(&self) -> Result<Credentials, Unavailable> {
+        // Others wait for the one that asks.
+        let mut known = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_ref().filter(|known| is_fresh(known)) {
+            return Ok(known.clone());
+        }
+        let found = self.ask_who_we_are()?;
+        Ok(known.insert(found).clone())
+    }
+
+    fn ask_who_we_are(&self) -> Result<Credentials, Unavailable> {
         let missing = || Unavailable::NoCredentials("nothing provides any".to_owned());
         let provider = self.config.credentials_provider().ok_or_else(missing)?;
         // The timer needs the runtime already when it is made.
@@ -102,4 +111,8 @@ impl Account {
             Err(_) => Err(Unavailable::NoCredentials("whoever gives them does not answer".into())),
         }
     }
+}
+
+fn is_fresh(credentials: &Credentials) -> bool {
+    credentials.expiry().is_none_or(|end| end > SystemTime::now() + RENEWAL)
 }

@@ -46,8 +46,8 @@ pub fn headers(
     region: Option<&str>,
     request: Request<'_>,
 ) -> Result<Vec<(String, String)>, Error> {
-    let account = if region.is_some() { Account::open_anywhere()? } else { Account::open()? };
-    let region = region.unwrap_or(&account.region);
+    let account = Account::open()?;
+    let region = region.or(account.region.as_deref()).ok_or(Unavailable::NoRegion)?;
     let Request { method, url, headers, body_sha256 } = request;
     let body = SignableBody::Precomputed(body_sha256.to_owned());
     let request = SignableRequest::new(method, url, headers.iter().copied(), body)?;

@@ -57,13 +57,11 @@ pub(super) enum Command {
     /// Show whose turn it is now, and when the others' is
     Plan(PlanOptions),
     /// Read or reset what the jobs' next runs get
-    #[command(subcommand)]
-    State(StateCommand),
+    State(State),
     /// Read what the embedded store holds
     #[command(subcommand)]
     Data(Data),
     /// Look at what waits to be sent; send it, or give it up
-    #[command(subcommand)]
     Spool(Spool),
     /// Read or make the boards of Telemetry
     #[command(subcommand)]
@@ -89,12 +87,8 @@ pub(super) struct Run {
     /// Run only this job; may be given several times
     #[arg(long, value_name = "ID")]
     pub(super) only: Vec<String>,
-    /// Run only the jobs of one shard: 3/16 is the third of 16
-    ///
-    /// Every job is in exactly one shard. With the number of shards alone (16), the shard is the one of this pod of a
-    /// Kubernetes indexed Job ($JOB_COMPLETION_INDEX). Runs at the same time need a daemon directory each.
-    #[arg(long, value_name = "K/N")]
-    pub(super) shard: Option<String>,
+    #[command(flatten)]
+    pub(super) part: Part,
     /// Show what would be sent and where; send and save nothing
     ///
     /// The exit status then speaks of the jobs alone: nothing waits and nothing is lost. What an output would refuse is
@@ -112,6 +106,17 @@ pub(super) struct Run {
     pub(super) report: Option<ReportFormat>,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Part {
+    /// Only the jobs of one shard, and what is kept for it: 3/16 is the third of 16
+    ///
+    /// Every job is in exactly one shard. With the number of shards alone (16), the shard is the one of this pod of a
+    /// Kubernetes indexed Job ($JOB_COMPLETION_INDEX). Runs at the same time need a daemon directory each; in a bucket
+    /// (`store`) each shard has a part of its own.
+    #[arg(long, value_name = "K/N", global = true)]
+    pub(super) shard: Option<String>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ReportFormat {
     /// One JSON object
@@ -127,12 +132,22 @@ pub(super) struct Check {
 
 #[derive(Debug, Args)]
 pub(super) struct PlanOptions {
+    #[command(flatten)]
+    pub(super) part: Part,
     /// Print a JSON array, an object for each job
     #[arg(long)]
     pub(super) json: bool,
     /// As if it were then: RFC 3339, or milliseconds since 1970
     #[arg(long, value_name = "TIME", value_parser = parse_time, allow_hyphen_values = true)]
     pub(super) at: Option<i64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct State {
+    #[command(flatten)]
+    pub(super) part: Part,
+    #[command(subcommand)]
+    pub(super) command: StateCommand,
 }
 
 #[derive(Debug, Subcommand)]
@@ -212,8 +227,16 @@ pub(super) enum DataFormat {
     Csv,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Spool {
+    #[command(flatten)]
+    pub(super) part: Part,
+    #[command(subcommand)]
+    pub(super) command: SpoolCommand,
+}
+
 #[derive(Debug, Subcommand)]
-pub(super) enum Spool {
+pub(super) enum SpoolCommand {
     /// List the bodies that wait, and those in quarantine
     List(SpoolList),
     /// Print a body as it is sent
@@ -306,6 +329,8 @@ pub(super) struct BoardApply {
 
 #[derive(Debug, Args)]
 pub(super) struct History {
+    #[command(flatten)]
+    pub(super) part: Part,
     /// How many runs, counted from the newest
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(super) last: usize,

@@ -15,7 +15,7 @@ use crate::config::sections::Expect;
 use crate::host::wall_clock_ms;
 use crate::plan::Request;
 use crate::report::{Status, table};
-use crate::run::{Attempt, attempt};
+use crate::run::{Attempt, Entry, attempt};
 use crate::state::State;
 
 pub(super) fn check(
@@ -37,6 +37,7 @@ pub(super) fn check(
     if !options.connect {
         return Ok(Status::Success);
     }
+    let entrance = crate::run::look(&config, environment, &Entry::default());
     let request = Request { once: true, ..Request::for_all(wall_clock_ms(), started) };
     let Some(mut plan) = planned(config, request, &State::default()) else {
         return Ok(Status::Usage);
@@ -46,7 +47,8 @@ pub(super) fn check(
         // Nothing is collected, so nothing can be expected of it.
         job.expect = Expect::default();
     }
-    let attempts = attempt(plan, environment);
+    let mut attempts = attempt(plan, &entrance, environment);
+    attempts.extend(crate::run::attempt_store(&entrance));
     let mut rows = table::plain(&["what", "result", "note"]);
     for Attempt { what, result } in &attempts {
         let (word, note) = match result {

@@ -45,6 +45,12 @@ impl From<io::Error> for Failure {
     }
 }
 
+impl From<&store::Error> for Failure {
+    fn from(error: &store::Error) -> Self {
+        Self::Broken(chain(error))
+    }
+}
+
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
         Self::Broken(chain(&error))

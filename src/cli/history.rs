@@ -7,11 +7,11 @@ use comfy_table::Cell;
 
 use super::args::{Common, History, ListFormat};
 use super::sparkline::Sparkline;
-use super::{load, say, text};
+use super::{load, say, shard, text};
 use crate::config::Environment;
 use crate::report::record::{JobRecord, OutputRecord, Record};
 use crate::report::{Status, chain, table};
-use crate::store::Store;
+use crate::store::Place;
 use crate::store::history::Past;
 
 pub(super) fn history(
@@ -19,8 +19,12 @@ pub(super) fn history(
     common: &Common,
     environment: Environment<'_>,
 ) -> io::Result<Status> {
+    let shard = match shard(&options.part, environment) {
+        Ok(shard) => shard,
+        Err(status) => return Ok(status),
+    };
     let Some(config) = load(common, environment) else { return Ok(Status::Usage) };
-    let Some(directory) = crate::run::configured_directory(&config, environment) else {
+    let Some(place) = Place::of(&config, environment, shard) else {
         say(format_args!("error: there is no daemon directory, so no run was kept"));
         say(format_args!("hint: set `main.daemon_directory`, or HOME"));
         return Ok(Status::Usage);
@@ -29,7 +33,7 @@ pub(super) fn history(
         let mut jobs = record.jobs.iter();
         options.job.as_ref().is_none_or(|id| jobs.any(|job| job.job == *id))
     };
-    let mut past = match Store::at(&directory).history().read(options.last, is_wanted) {
+    let mut past = match place.look(environment, None).history().read(options.last, is_wanted) {
         Ok(past) => past,
         Err(error) => {
             say(format_args!("error: {}", chain(&error)));
@@ -39,9 +43,8 @@ pub(super) fn history(
     if past.unreadable > 0 && !common.quiet {
         let lines = if past.unreadable == 1 { "line" } else { "lines" };
         say(format_args!(
-            "warning: {} {lines} of the history in `{}` cannot be read, and are left out",
-            past.unreadable,
-            directory.display()
+            "warning: {} {lines} of the history in `{place}` cannot be read, and are left out",
+            past.unreadable
         ));
     }
     if past.records.is_empty() && !common.quiet {
@@ -49,7 +52,7 @@ pub(super) fn history(
             Some(id) => format!("no run of a job `{}`", text::visible(id)),
             None => "no run".to_owned(),
         };
-        say(format_args!("the history in `{}` has {what}", directory.display()));
+        say(format_args!("the history in `{place}` has {what}"));
     }
     if let Some(id) = &options.job {
         past.records.iter_mut().for_each(|record| record.jobs.retain(|job| job.job == *id));

@@ -6,11 +6,12 @@ use comfy_table::Cell;
 use serde::Serialize;
 
 use super::args::{Common, PlanOptions};
-use super::load;
+use super::{load, shard};
 use crate::config::Environment;
 use crate::host::wall_clock_ms;
 use crate::plan::{self, Scheduled};
 use crate::report::{Status, table};
+use crate::run::Entry;
 use crate::schedule::Turn;
 
 /// A job's turn, for machines.
@@ -30,13 +31,20 @@ pub(super) fn plan(
     common: &Common,
     environment: Environment<'_>,
 ) -> io::Result<Status> {
+    let shard = match shard(&options.part, environment) {
+        Ok(shard) => shard,
+        Err(status) => return Ok(status),
+    };
     let Some(config) = load(common, environment) else { return Ok(Status::Usage) };
-    let found = crate::run::look(&config, environment).found;
+    let found = crate::run::look(&config, environment, &Entry::of_shard(shard)).found;
     for warning in found.warning.iter().chain(&found.foreign) {
         super::say(format_args!("warning: {warning}"));
     }
     let now_ms = options.at.unwrap_or_else(wall_clock_ms);
-    let schedule = plan::schedule(&config, &found.state, now_ms);
+    let jobs = plan::schedule(&config, &found.state, now_ms).into_iter();
+    let ours = plan::in_shard(&config, shard);
+    let schedule: Vec<Scheduled<'_>> =
+        jobs.zip(ours).filter_map(|(job, is_ours)| is_ours.then_some(job)).collect();
     let mut stdout = io::stdout().lock();
     if options.json {
         let lines: Vec<_> = schedule.iter().map(|job| line(job, now_ms)).collect();

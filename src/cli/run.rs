@@ -30,15 +30,15 @@ pub(super) fn run(
     let log = Log::of(&plan);
     let (mut report, shown) = if options.dry_run {
         let mut stdout = io::stdout().lock();
-        crate::run::rehearse(plan, environment, &stop, &mut watch, &mut stdout)
+        crate::run::rehearse(plan, &entrance, environment, &stop, &mut watch, &mut stdout)
     } else {
-        (crate::run::run(plan, &entrance.found, environment, &stop, &mut watch), Ok(()))
+        (crate::run::run(plan, &entrance, environment, &stop, &mut watch), Ok(()))
     };
     progress.finish();
     // The next run need not wait for what is only talk about this one.
     drop(entrance);
     if let Some(heartbeat) = heartbeat {
-        report.warnings.extend(heartbeat.end(&report));
+        report.warnings.extend(heartbeat.end(&report, None));
     }
     if !options.dry_run {
         append_log(&log, &report);

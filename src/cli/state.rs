@@ -1,35 +1,38 @@
 //! `collector state`: what the jobs' next runs get.
 
 use std::io::{self, Write};
-use std::time::Instant;
 
 use collectors::decode::nearest;
 use comfy_table::Cell;
 
-use super::args::{Common, StateCommand};
-use super::{load, say};
+use super::args::{Common, State as StateOptions, StateCommand};
+use super::run::enter;
+use super::{load, say, shard};
 use crate::config::Environment;
 use crate::report::{Status, chain, table};
-use crate::run::{Entrance, configured_directory, enter, look};
+use crate::run::{Entry, look};
 use crate::state::State;
 use crate::store::Store;
+use crate::store::state::Found;
 
 pub(super) fn state(
-    command: &StateCommand,
+    options: &StateOptions,
     common: &Common,
     environment: Environment<'_>,
 ) -> io::Result<Status> {
+    let StateOptions { part, command } = options;
+    let shard = match shard(part, environment) {
+        Ok(shard) => shard,
+        Err(status) => return Ok(status),
+    };
     let Some(config) = load(common, environment) else { return Ok(Status::Usage) };
     let entrance = match command {
         // What changes the state waits for its turn, as a run does.
-        StateCommand::Reset { .. } => match enter(&config, environment, Instant::now()) {
+        StateCommand::Reset { .. } => match enter(&config, environment, None, shard) {
             Ok(entrance) => entrance,
-            Err(held) => {
-                say(format_args!("error: {held}"));
-                return Ok(Status::Locked);
-            }
+            Err(status) => return Ok(status),
         },
-        _ => look(&config, environment),
+        _ => look(&config, environment, &Entry::of_shard(shard)),
     };
     for warning in entrance.found.warning.iter().chain(&entrance.found.foreign) {
         say(format_args!("warning: {warning}"));
@@ -37,22 +40,17 @@ pub(super) fn state(
     match command {
         StateCommand::List => list(&entrance.found.state),
         StateCommand::Show { job } => show(&entrance.found.state, job),
-        StateCommand::Reset { jobs } => {
-            let store = configured_directory(&config, environment)
-                .map(|directory| Store::open(&directory))
-                .transpose();
-            match store {
-                Ok(Some(store)) => Ok(reset(entrance, &store, jobs)),
-                Ok(None) => {
-                    say(format_args!("error: there is no daemon directory"));
-                    Ok(Status::Usage)
-                }
-                Err(error) => {
-                    say(format_args!("error: {}", chain(&error)));
-                    Ok(Status::Usage)
-                }
+        StateCommand::Reset { jobs } => match entrance.store() {
+            Some(Ok(store)) => Ok(reset(&entrance.found, store, jobs)),
+            Some(Err(error)) => {
+                say(format_args!("error: {}", chain(error)));
+                Ok(Status::Usage)
             }
-        }
+            None => {
+                say(format_args!("error: there is no daemon directory"));
+                Ok(Status::Usage)
+            }
+        },
     }
 }
 
@@ -79,14 +77,14 @@ fn show(state: &State, id: &str) -> io::Result<Status> {
     Ok(Status::Success)
 }
 
-fn reset(entrance: Entrance, store: &Store, ids: &[String]) -> Status {
-    let mut state = entrance.found.state.clone();
+fn reset(found: &Found, store: &Store, ids: &[String]) -> Status {
+    let mut state = found.state.clone();
     for id in ids {
         if state.jobs.remove(id).is_none() {
             return unknown(&state, id);
         }
     }
-    match store.save_state(&state, &entrance.found) {
+    match store.save_state(&state, found) {
         Ok(()) => Status::Success,
         Err(error) => {
             say(format_args!("error: {}", chain(&error)));

@@ -5,7 +5,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::sections::{
-    Agent, Heartbeat, JobSettings, Main, OutputSettings, Pattoo, PattooAgentApi, Polling,
+    Agent, Heartbeat, JobSettings, Main, OutputSettings, Pattoo, PattooAgentApi, Polling, Store,
 };
 
 /// The schema of a configuration file.
@@ -26,6 +26,7 @@ pub fn schema() -> Value {
         "polling": generator.subschema_for::<Polling>(),
         "agent": generator.subschema_for::<Agent>(),
         "heartbeat": generator.subschema_for::<Heartbeat>(),
+        "store": generator.subschema_for::<Store>(),
         "pattoo": generator.subschema_for::<Pattoo>(),
         "pattoo_agent_api": generator.subschema_for::<PattooAgentApi>(),
         "include": {

@@ -1,5 +1,7 @@
 //! The sections of the configuration as written. Names are pattoo's where pattoo has them.
 
+mod store;
+
 use std::path::PathBuf;
 
 use collectors::datapoint::{Label, LabelKind};
@@ -11,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::rates::Rate;
+pub use store::{S3, Store};
 
 /// How often runs happen when the configuration does not say.
 const DEFAULT_INTERVAL: Period = Period::from_secs(300);

@@ -102,7 +102,7 @@ impl Delivery<'_> {
     ) -> Sent {
         let body = match spool.body(entry) {
             Ok(body) => body,
-            Err(error) if error.is_of_the_machine() => {
+            Err(error) if error.is_passing() => {
                 self.fault(&chain(&error));
                 return Sent::Held;
             }

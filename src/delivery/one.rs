@@ -19,7 +19,7 @@ pub(super) struct Delivery<'a> {
 }
 
 /// Why what waits is not sent where nothing else keeps it from being sent.
-const CANNOT_BE_WRITTEN: &str = "the daemon directory cannot be written";
+const CANNOT_BE_WRITTEN: &str = "the place where it waits cannot be written";
 
 /// Where this run's datapoints are.
 enum Ours {
@@ -139,15 +139,18 @@ impl<'a> Delivery<'a> {
 
     /// Everything that waits, oldest first, with `ours`, which may be younger than the listing.
     fn queue(&mut self, mut waiting: Listing, ours: Option<Entry>) -> Vec<Entry> {
-        if self.consignment.spool.is_some() {
+        if let Some(spool) = &self.consignment.spool {
             for path in &waiting.leftovers {
                 log::debug!("`{}` is removed: its run was killed", path.display());
-                // One that stays is nobody's, and tried again.
-                std::fs::remove_file(path).unwrap_or_default();
+                spool.sweep(path);
             }
-            if let Some(error) = &waiting.error {
-                self.fault(&chain(error));
+        }
+        match (&waiting.error, &self.consignment.spool) {
+            (Some(error), Some(_)) => self.fault(&chain(error)),
+            (Some(error), None) if !error.is_no_folder() => {
+                self.fault(&format!("nobody knows what waits for it: {}", chain(error)));
             }
+            _ => {}
         }
         if let Some(ours) = ours
             && let Err(place) = waiting.entries.binary_search(&ours)

@@ -1,9 +1,9 @@
 //! What a function stands on: who it is, and a folder.
 //!
-//! Without a daemon directory that lasts (`main.daemon_directory` on EFS, say), what a run keeps lies in `/tmp`. That lasts
-//! as long as one instance of the function, which AWS ends when it likes: bodies that wait there go out with the next
-//! event that meets the same instance, and are lost with it. So they are never spoken of as safe. The agent's id is made
-//! from the function's ARN, and is the same in every instance.
+//! Without a store (`store: {s3: …}`) and without a daemon directory that lasts (`main.daemon_directory` on EFS, say), what
+//! a run keeps lies in `/tmp`. That lasts as long as one instance of the function, which AWS ends when it likes: bodies
+//! that wait there go out with the next event that meets the same instance, and are lost with it. So they are never
+//! spoken of as safe. The agent's id is made from the function's ARN, and is the same in every instance.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,8 @@ use crate::store::{Store, derived_agent_id};
 pub(super) struct Ground {
     /// A folder that ends with this instance; `None` where the configuration or the environment names another.
     fleeting: Option<PathBuf>,
+    /// Whether what waits is kept elsewhere.
+    has_store: bool,
     /// The agent's id.
     id: String,
 }
@@ -38,14 +40,14 @@ impl Ground {
         let is_named = config.main.daemon_directory.is_some()
             || environment("STATE_DIRECTORY").is_some_and(|folder| !folder.is_empty());
         if is_named {
-            return Ok(Self { fleeting: None, id });
+            return Ok(Self { fleeting: None, has_store: config.store.is_some(), id });
         }
         let temporary = environment("TMPDIR").filter(|folder| !folder.is_empty());
         let temporary = temporary.map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
         let folder = temporary.join("collector");
         let store = Store::open(&folder).map_err(Failure::Storage)?;
         store.adopt_agent_id(program, &id).map_err(Failure::Storage)?;
-        Ok(Self { fleeting: Some(folder), id })
+        Ok(Self { fleeting: Some(folder), has_store: config.store.is_some(), id })
     }
 
     /// The environment of a run that stands here.
@@ -83,10 +85,12 @@ impl Ground {
     /// Says what it means that something waits here.
     pub(super) fn warn(&self, report: &mut Report) {
         let waiting: u64 = report.outputs.iter().map(|output| output.waiting).sum();
-        if let Some(folder) = self.fleeting.as_deref().filter(|_| waiting > 0) {
+        let is_in_danger = waiting > 0 && !self.has_store;
+        if let Some(folder) = self.fleeting.as_deref().filter(|_| is_in_danger) {
             report.warnings.push(format!(
                 "{waiting} datapoints wait in `{}`: they go out with an event that meets this instance of the function, and \
-                 are lost when AWS ends it first; `main.daemon_directory` on a file system that lasts keeps them",
+                 are lost when AWS ends it first; a bucket keeps them (`store: {{s3: {{bucket: NAME}}}}`), or \
+                 `main.daemon_directory` on a file system that lasts",
                 folder.display()
             ));
         }

@@ -11,10 +11,12 @@ use super::failure::Failure;
 use super::ground::Ground;
 use crate::config::{Config, Origin};
 use crate::delivery;
+use crate::heartbeat::{self, Heartbeat};
 use crate::host::wall_clock_ms;
 use crate::plan::{Plan, Request};
 use crate::report::log::Log;
 use crate::report::{Report, chain};
+use crate::run::Entry;
 use crate::runner::Stop;
 use crate::state::State;
 
@@ -23,6 +25,8 @@ use crate::state::State;
 /// Measured with a debug build on two busy x86 cores: with an output that hangs the answer arrives 38 to 124 ms after the
 /// run's deadline. The rest is for an output that does not heed its own, which is waited for a little longer.
 pub(super) const MARGIN: Duration = delivery::GRACE.saturating_add(Duration::from_millis(250));
+/// What is left when the last request about what lasts is given up.
+const LAST_REQUEST: Duration = Duration::from_millis(200);
 /// A run is not begun for less.
 const SHORTEST_RUN: Duration = Duration::from_millis(100);
 
@@ -57,14 +61,16 @@ impl Invocation {
         let fails_on_job_failure = config.agent.fail_on_job_failure;
         let ground = Ground::new(&config, &|name| std::env::var_os(name), self.identity())?;
         let environment = |name: &str| ground.variable(name);
+        let shard = asked.shard;
+        let (ends_by, killed_at) = (self.ends_by(MARGIN), self.ends_by(LAST_REQUEST));
+        let entry = Entry { ends_by, killed_at, ..Entry::of_shard(shard) };
         let entrance = match asked.is_dry_run {
-            true => crate::run::look(&config, &environment),
-            false => {
-                crate::run::enter(&config, &environment, Instant::now()).map_err(Failure::Locked)?
-            }
+            true => crate::run::look(&config, &environment, &entry),
+            false => crate::run::enter(&config, &environment, &entry).map_err(Failure::Locked)?,
         };
         let is_dry_run = asked.is_dry_run;
-        let (plan, warning) = self.plan(config, asked, &entrance.found.state)?;
+        let heartbeat = heartbeat::wanted(&config, &asked.only, shard);
+        let (mut plan, warning) = self.plan(config, asked, &entrance.found.state)?;
         ground.check(&plan)?;
         let stop = Stop::default();
         let finish = |mut report: Report| {
@@ -76,12 +82,22 @@ impl Invocation {
         if is_dry_run {
             let mut shown = Beginning::default();
             let (report, written) =
-                crate::run::rehearse(plan, &environment, &stop, &mut |_| {}, &mut shown);
+                crate::run::rehearse(plan, &entrance, &environment, &stop, &mut |_| {}, &mut shown);
             written.map_err(|error| Failure::Bug(error.to_string()))?;
             return rehearsed(&finish(report), shown);
         }
+        let has_jobs = !plan.jobs.is_empty();
+        // What waits is sent, and a run without jobs has nothing to say about itself.
+        plan.run_metrics &= has_jobs;
+        let heartbeat = heartbeat
+            .filter(|_| has_jobs || entrance.is_anything_waiting(&plan.outputs))
+            .map(|section| Heartbeat::start(&section, &plan.config_directory, &environment));
         let log = Log::of(&plan);
-        let report = crate::run::run(plan, &entrance.found, &environment, &stop, &mut |_| {});
+        let mut report = crate::run::run(plan, &entrance, &environment, &stop, &mut |_| {});
+        drop(entrance);
+        if let Some(heartbeat) = heartbeat {
+            report.warnings.extend(heartbeat.end(&report, self.ends_by(LAST_REQUEST)));
+        }
         let report = finish(report);
         if let Err(error) = log.append(&report) {
             log::warn!("{}", chain(&error));
@@ -104,7 +120,7 @@ impl Invocation {
     ) -> Result<(Plan, Option<String>), Failure> {
         let interval = config.polling.interval().get();
         let (now_ms, warning) = clock(asked.time_ms, wall_clock_ms(), interval);
-        let ends_by = self.deadline.map(|end| end.checked_sub(MARGIN).unwrap_or(self.started));
+        let ends_by = self.ends_by(MARGIN);
         let Asked { only, is_once: once, shard, .. } = asked;
         let request = Request { now_ms, started: self.started, only, once, shard, ends_by };
         let plan = Plan::new(config, request, state).map_err(|errors| {
@@ -115,6 +131,11 @@ impl Invocation {
         // The machine has a name that says nothing and is another one in each instance.
         plan.hostname.get_or_insert_with(|| self.function.clone());
         Ok((plan, warning))
+    }
+
+    /// When what must end so long before the invocation has ended.
+    fn ends_by(&self, margin: Duration) -> Option<Instant> {
+        self.deadline.map(|end| end.checked_sub(margin).unwrap_or(self.started))
     }
 
     /// What the function's identity is made from.

@@ -8,12 +8,13 @@ use collectors::{Collector, Context, Sink};
 
 use super::outcome::{noted, verdict};
 use super::prepare::prepare_output;
-use super::{Keep, collect};
+use super::{Entrance, Keep, collect};
 use crate::config::Environment;
 use crate::outputs::{Output, Surroundings};
 use crate::plan::Plan;
 use crate::report::JobResult;
 use crate::runner::{self, Outcome, Stop, Task};
+use crate::store::Place;
 
 /// What came of trying a job or an output.
 pub struct Attempt {
@@ -24,9 +25,9 @@ pub struct Attempt {
 }
 
 /// Tries every job (whose collectors are expected to log what they found) and every output; delivers nothing.
-pub fn attempt(plan: Plan, environment: Environment<'_>) -> Vec<Attempt> {
+pub fn attempt(plan: Plan, entrance: &Entrance, environment: Environment<'_>) -> Vec<Attempt> {
     let stop = Stop::default();
-    let collected = collect(plan, environment, &stop, &mut |_| {}, Keep::Nothing);
+    let collected = collect(plan, entrance, environment, &stop, &mut |_| {}, Keep::Nothing);
     let checks = collected.outputs.iter().map(|output| Task {
         id: output.id.as_str().into(),
         collector: Arc::new(Check {
@@ -46,6 +47,16 @@ pub fn attempt(plan: Plan, environment: Environment<'_>) -> Vec<Attempt> {
         .into_iter()
         .map(|job| Attempt::of(format!("job `{}`", job.job), job.result, job.note, job.log.last()));
     jobs.chain(outputs).collect()
+}
+
+/// What came of reading the state from a bucket, where it is kept in one.
+pub fn attempt_store(entrance: &Entrance) -> Option<Attempt> {
+    let place = entrance.place.as_ref().filter(|place| matches!(place, Place::Bucket(..)))?;
+    let result = match &entrance.found.warning {
+        Some(warning) => Err(warning.clone()),
+        None => Ok("its state can be read".to_owned()),
+    };
+    Some(Attempt { what: format!("{} `{place}`", place.noun()), result })
 }
 
 impl Attempt {

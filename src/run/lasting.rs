@@ -1,76 +1,21 @@
-//! What lasts between runs, as far as a run can have it: lock, store, agent's id.
+//! What lasts between runs, as far as a run can have it: store and agent's id.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use collectors::period::Period;
 use sha2::{Digest, Sha256};
 
-use super::Keep;
+use super::{Entrance, Keep};
 use crate::config::{Config, Environment};
 use crate::host::Clocks;
-use crate::plan::{Plan, PlannedOutput};
+use crate::plan::PlannedOutput;
 use crate::report::chain;
-use crate::store::lock::{Lock, NotLocked};
-use crate::store::spool::Listing;
-use crate::store::state::Found;
-use crate::store::{self, Store, fallback_agent_id};
+use crate::store::{self, Place, Store, fallback_agent_id};
 
-/// What a run finds when it comes in.
-#[derive(Default)]
-pub struct Entrance {
-    /// The lock, while this lives; `None` where none can be had.
-    pub lock: Option<Lock>,
-    /// What the last run left.
-    pub found: Found,
-}
+const NOTHING_KEPT: &str = "nothing that is not accepted now can be kept";
 
-/// Takes the lock of the daemon directory, if there is one, and reads the state; [`run`](super::run) tells what is
-/// wrong with the folder.
-///
-/// # Errors
-/// [`NotLocked::Held`] when another run has it until `deadline`.
-pub fn enter(
-    config: &Config,
-    environment: Environment<'_>,
-    deadline: Instant,
-) -> Result<Entrance, NotLocked> {
-    let Some(directory) = configured_directory(config, environment) else {
-        return Ok(Entrance::default());
-    };
-    let store = match Store::open(&directory) {
-        Ok(store) => store,
-        // What is only to be read is read.
-        Err(store::Error::Directory { .. }) => return Ok(look(config, environment)),
-        // What others may have put there is not gone by.
-        Err(_) => return Ok(Entrance::default()),
-    };
-    let lock = match store.lock(deadline) {
-        Ok(lock) => Some(lock),
-        Err(held @ NotLocked::Held { .. }) => return Err(held),
-        Err(error @ NotLocked::Impossible(_)) => {
-            log::warn!("{}", chain(&error));
-            None
-        }
-    };
-    Ok(Entrance { lock, found: found(&store, config) })
-}
-
-/// Reads the state and takes no lock: for what changes nothing.
-pub fn look(config: &Config, environment: Environment<'_>) -> Entrance {
-    let directory = configured_directory(config, environment);
-    let found = directory.map(|directory| found(&Store::at(&directory), config));
-    Entrance { lock: None, found: found.unwrap_or_default() }
-}
-
-fn found(store: &Store, config: &Config) -> Found {
-    match config.files.first() {
-        Some(file) => store.load_state_for(file),
-        None => store.load_state(),
-    }
-}
-
-/// Where what lasts is kept by this configuration, if there is such a place.
+/// The folder for what lasts, by this configuration, if there is such a place.
 pub fn configured_directory(config: &Config, environment: Environment<'_>) -> Option<PathBuf> {
     daemon_directory(&config.directory, config.main.daemon_directory.as_deref(), environment)
 }
@@ -79,8 +24,8 @@ pub fn configured_directory(config: &Config, environment: Environment<'_>) -> Op
 pub fn splay(config: &Config, environment: Environment<'_>) -> Duration {
     let Some(longest) = config.agent.splay else { return Duration::ZERO };
     let program = collectors::datapoint::trim(&config.agent.program);
-    let known = configured_directory(config, environment)
-        .and_then(|directory| Store::at(&directory).known_agent_id(program).ok().flatten());
+    let known = Place::of(config, environment, None)
+        .and_then(|place| place.look(environment, None).known_agent_id(program).ok().flatten());
     let id = known.unwrap_or_else(|| {
         let hostname = config.agent.hostname.clone();
         fallback_agent_id(program, &hostname.unwrap_or_else(crate::host::fully_qualified_name))
@@ -107,72 +52,89 @@ pub fn daemon_directory(
 }
 
 /// What lasts, as far as it can be had.
-pub(super) struct Lasting {
-    /// The folder; `None` when there is none that is safe to use.
+pub(super) struct Lasting<'a> {
+    /// The folder of this machine; `None` when there is none that is safe to use.
     pub(super) directory: Option<PathBuf>,
     /// `None` when nothing can be kept there.
-    pub(super) store: Option<Store>,
-    /// The agent's id, if it has one; an error when it seems to have one that cannot be used.
-    pub(super) id: Result<Option<String>, store::Error>,
+    pub(super) store: Option<&'a Store>,
+    /// The agent's id, if it has one; a reason when it seems to have one that cannot be used.
+    pub(super) id: Result<Option<String>, String>,
 }
 
-/// Opens what lasts. Without it the run goes on.
-pub(super) fn find_lasting(
+/// Looks for what lasts, where a run came in. Without it the run goes on.
+pub(super) fn find_lasting<'a>(
     program: &str,
-    directory: Option<PathBuf>,
+    entrance: &'a Entrance,
     keep: Keep,
     warnings: &mut Vec<String>,
-) -> Lasting {
-    const NOTHING_KEPT: &str = "nothing that is not accepted now can be kept";
-    let Some(path) = directory.as_deref() else {
+) -> Lasting<'a> {
+    let Entrance { place, seen, store, folder, .. } = entrance;
+    let nothing = Lasting { directory: folder.clone(), store: None, id: Ok(None) };
+    let Some((place, seen)) = place.as_ref().zip(seen.as_ref()) else {
         let hint = "set `main.daemon_directory`, or HOME";
         warnings.push(format!("there is no daemon directory ({hint}); {NOTHING_KEPT}"));
-        return Lasting { directory, store: None, id: Ok(None) };
+        return nothing;
     };
-    let known = Store::at(path).known_agent_id(program);
-    if keep == Keep::Nothing {
-        return Lasting { directory, store: None, id: known };
-    }
-    match Store::open(path) {
-        Ok(store) => {
-            let id = store.agent_id(program).map(Some).or_else(|error| match known {
+    // What was known last, for when the bucket cannot be asked.
+    let copy = folder.as_deref().filter(|_| matches!(place, Place::Bucket(..))).map(Store::at);
+    let copied = || copy.as_ref()?.known_agent_id(program).ok().flatten();
+    let known = || match seen.known_agent_id(program) {
+        Err(error) => copied().map(Some).ok_or(error),
+        known => known,
+    };
+    let told = |id: Result<Option<String>, store::Error>| id.map_err(|error| chain(&error));
+    match store.as_ref().filter(|_| keep == Keep::Lasting) {
+        None => Lasting { id: told(known()), ..nothing },
+        Some(Ok(store)) => {
+            let made = match copied() {
+                Some(id) => store.adopt_agent_id(program, &id),
+                None => store.agent_id(program),
+            };
+            let id = made.map(Some).or_else(|error| match known() {
                 // A new agent that cannot keep an id: the one made from the machine's serves.
-                Ok(None) => {
+                Ok(id @ None) => {
                     warnings.push(chain(&error));
-                    Ok(None)
+                    Ok(id)
+                }
+                Ok(id) if copy.is_some() => {
+                    warnings.push(chain(&error));
+                    Ok(id)
                 }
                 _ => Err(error),
             });
-            Lasting { directory, store: Some(store), id }
+            if let (Some(_), Some(folder), Ok(Some(id))) = (&copy, folder, &id) {
+                remember_agent_id(folder, program, id);
+            }
+            Lasting { store: Some(store), id: told(id), ..nothing }
         }
-        Err(error) => {
-            warnings.push(format!("{}; {NOTHING_KEPT}", chain(&error)));
+        Some(Err(error)) => {
+            warnings.push(format!("{}; {NOTHING_KEPT}", chain(error)));
             match error {
-                store::Error::Directory { .. } => Lasting { directory, store: None, id: known },
+                store::Error::Directory { .. } => Lasting { id: told(known()), ..nothing },
+                store::Error::Bucket { .. } if error.is_silence() => {
+                    let id = copied().map(Some).ok_or_else(|| chain(error));
+                    Lasting { id, ..nothing }
+                }
+                store::Error::Bucket { .. } => Lasting { id: told(known()), ..nothing },
                 // An id that others may have put there is not ours to use, nor may another stand in for it.
                 _ => {
-                    let id = if matches!(known, Ok(None)) { Ok(None) } else { Err(error) };
-                    Lasting { directory: None, store: None, id }
+                    let id = if matches!(known(), Ok(None)) { Ok(None) } else { Err(chain(error)) };
+                    Lasting { directory: None, id, ..nothing }
                 }
             }
         }
     }
 }
 
-/// Whether bodies wait for an output of this plan.
-pub fn is_anything_waiting(plan: &Plan, environment: Environment<'_>) -> bool {
-    let directory =
-        daemon_directory(&plan.config_directory, plan.daemon_directory.as_deref(), environment);
-    let store = directory.map(|directory| Store::at(&directory));
-    store.is_some_and(|store| {
-        let mut outputs = plan.outputs.iter().filter(|output| output.output.can_wait());
-        outputs.any(|output| !store.spool(&output.id, output.kind).is_empty())
-    })
-}
-
-/// What waits for each output.
-pub(super) fn listings(store: &Store, outputs: &[PlannedOutput]) -> Vec<Listing> {
-    outputs.iter().map(|output| store.spool(&output.id, output.kind).list()).collect()
+/// Keeps a copy of the agent's id on this machine, for when the bucket cannot be asked.
+fn remember_agent_id(folder: &Path, program: &str, id: &str) {
+    let copied = Store::open(folder).and_then(|store| match store.known_agent_id(program) {
+        Ok(Some(known)) if known == id => Ok(()),
+        _ => store.replace_agent_id(program, id),
+    });
+    if let Err(error) = copied {
+        log::debug!("the agent's id is not copied: {}", chain(&error));
+    }
 }
 
 /// Keeps what waits, for whichever output, from being given up because the clock was set ahead since the last run. Gives
@@ -193,23 +155,42 @@ pub(super) fn correct_ages(
     }
 }
 
-/// A warning for each spool that none of the outputs empties.
-pub(super) fn abandoned(store: &Store, outputs: &[PlannedOutput]) -> Vec<String> {
+/// A warning for each spool that no run empties.
+pub(super) fn abandoned(
+    store: &Store,
+    place: Option<&Place>,
+    outputs: &[PlannedOutput],
+) -> Vec<String> {
+    let wait = |bodies: usize| match bodies {
+        1 => "1 body waits".to_owned(),
+        bodies => format!("{bodies} bodies wait"),
+    };
     let used = outputs.iter().map(|output| (output.id.as_str(), output.kind));
-    match store.abandoned(used) {
+    let mut warnings = match store.abandoned(used) {
         Ok(found) => found
             .iter()
             .map(|(path, bodies)| {
-                let (bodies, wait) = if *bodies == 1 {
-                    ("1 body".to_owned(), "waits")
-                } else {
-                    (format!("{bodies} bodies"), "wait")
-                };
-                format!("{bodies} {wait} in `{}`, for no output of this run", path.display())
+                format!("{} in `{}`, for no output of this run", wait(*bodies), path.display())
             })
             .collect(),
         Err(error) => vec![chain(&error)],
+    };
+    if let Some(Place::Bucket(s3, shard)) = place {
+        match store.left_behind(*shard) {
+            Ok(found) => warnings.extend(found.iter().map(|(other, bodies)| {
+                let bodies = wait(*bodies);
+                let (when, option) = match other {
+                    Some(shard) => {
+                        (format!("there were {} shards", shard.count()), format!(" --shard {shard}"))
+                    }
+                    None => ("there were no shards".to_owned(), String::new()),
+                };
+                format!("{bodies} in `{s3}`, from when {when}; `collector spool send{option}` sends them")
+            })),
+            Err(error) => warnings.push(chain(&error)),
+        }
     }
+    warnings
 }
 
 #[cfg(test)]

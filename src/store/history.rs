@@ -4,13 +4,11 @@
 //! be torn by a power cut, and is skipped then.
 
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use rustix::fs::OFlags;
-
+use super::shelf::Shelf;
 use super::{Error, Store};
 use crate::report::record::Record;
 
@@ -19,9 +17,10 @@ const FILE_CAP_BYTES: u64 = 1 << 20;
 /// A longer line is not read, in bytes.
 const LINE_CAP_BYTES: u64 = 16 << 20;
 
-/// The history in a daemon directory.
+/// The history of the runs that share what lasts.
 #[derive(Debug, Clone)]
 pub struct History {
+    shelf: Arc<dyn Shelf>,
     folder: PathBuf,
     cap_bytes: u64,
 }
@@ -38,7 +37,8 @@ pub struct Past {
 impl Store {
     /// The history of runs.
     pub fn history(&self) -> History {
-        History { folder: self.root.clone(), cap_bytes: FILE_CAP_BYTES }
+        let (shelf, folder) = (Arc::clone(&self.shelf), self.root.clone());
+        History { shelf, folder, cap_bytes: FILE_CAP_BYTES }
     }
 }
 
@@ -49,28 +49,12 @@ impl History {
     /// [`Error`] when it is not written, or not whole.
     pub fn append(&self, record: &Record) -> Result<(), Error> {
         let path = self.newer();
-        self.append_to(&path, record).map_err(|error| Error::file(&path, error))
-    }
-
-    fn append_to(&self, path: &Path, record: &Record) -> io::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true);
-        let mut file = open(path, &mut options)?;
-        let length = file.metadata()?.len();
-        if length > 0 && length + line.len() as u64 > self.cap_bytes {
-            fs::rename(path, self.older())?;
-            file = open(path, &mut options)?;
-        } else if length > 0 {
-            let mut last = [0];
-            file.read_exact_at(&mut last, length - 1)?;
-            if last != *b"\n" {
-                // Behind half a line, which is of a run that was killed or found the disk full.
-                line.insert(0, b'\n');
-            }
-        }
-        file.write_all(&line)
+        let line = serde_json::to_vec(record).map_err(io::Error::from);
+        line.and_then(|mut line| {
+            line.push(b'\n');
+            self.shelf.append(&path, &line, self.cap_bytes, &self.older())
+        })
+        .map_err(|error| Error::file(&path, error))
     }
 
     /// The newest `last` runs that `wanted` chooses. Files that are not there hold none.
@@ -81,7 +65,7 @@ impl History {
         let mut past = Past::default();
         for path in [self.older(), self.newer()] {
             let failed = |error| Error::file(&path, error);
-            let file = match open(&path, OpenOptions::new().read(true)) {
+            let file = match self.shelf.open(&path) {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(failed(error)),
@@ -112,16 +96,6 @@ impl History {
     }
 }
 
-fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    // Opening a pipe with nobody at its other end must not wait.
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = options.mode(0o600).custom_flags(flags).open(path)?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(io::Error::other("it is no regular file")),
-    }
-}
-
 /// The next line that is not empty; one that is too long is given cut off, and is no JSON then.
 fn next_line(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     loop {
@@ -140,6 +114,7 @@ fn next_line(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

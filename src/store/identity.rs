@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-use super::{Error, Store, durable};
+use super::{Error, Store};
 
 impl Store {
     /// The agent's id in `<daemon_directory>/agent_id/<program>.agent_id`; made from random bytes the first time.
@@ -18,11 +18,26 @@ impl Store {
         if let Some(id) = self.known_agent_id(program)? {
             return Ok(id);
         }
-        let path = self.root.join("agent_id").join(format!("{program}.agent_id"));
-        let random: [u8; 32] = crate::host::random().map_err(|error| Error::file(&path, error))?;
-        let id = hex(&random);
-        match durable::create(&path, |file| file.write_all(id.as_bytes())) {
-            Ok(()) => Ok(id),
+        let random: [u8; 32] =
+            crate::host::random().map_err(|error| Error::file(&self.id_path(program), error))?;
+        self.adopt_agent_id(program, &hex(&random))
+    }
+
+    /// Keeps this id, unless the agent has one. Gives back the one that it has.
+    ///
+    /// # Errors
+    /// As [`Store::agent_id`].
+    pub fn adopt_agent_id(&self, program: &str, id: &str) -> Result<String, Error> {
+        if let Some(known) = self.known_agent_id(program)? {
+            return Ok(known);
+        }
+        let path = self.id_path(program);
+        let mut fill = |file: &mut dyn io::Write| {
+            file.write_all(id.as_bytes())?;
+            Ok(path.file_name().unwrap_or_default().to_owned())
+        };
+        match self.shelf.create(&self.ids(), &mut fill) {
+            Ok(_) => Ok(id.to_owned()),
             // Another first run was faster: its id is this agent's.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 self.known_agent_id(program)?.ok_or_else(|| Error::file(&path, error))
@@ -31,21 +46,13 @@ impl Store {
         }
     }
 
-    /// Keeps this id, unless the agent has one.
+    /// Puts this id in the place of the one that the agent has here.
     ///
     /// # Errors
-    /// As [`Store::agent_id`].
-    pub fn adopt_agent_id(&self, program: &str, id: &str) -> Result<(), Error> {
-        if self.known_agent_id(program)?.is_some() {
-            return Ok(());
-        }
-        let path = self.root.join("agent_id").join(format!("{program}.agent_id"));
-        match durable::create(&path, |file| file.write_all(id.as_bytes())) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                Err(Error::file(&path, error))
-            }
-            _ => Ok(()),
-        }
+    /// [`Error`] when it cannot be written.
+    pub fn replace_agent_id(&self, program: &str, id: &str) -> Result<(), Error> {
+        let path = self.id_path(program);
+        self.shelf.write(&path, id.as_bytes()).map_err(|error| Error::file(&path, error))
     }
 
     /// The agent's id, if it has been made.
@@ -53,22 +60,28 @@ impl Store {
     /// # Errors
     /// As [`Store::agent_id`].
     pub fn known_agent_id(&self, program: &str) -> Result<Option<String>, Error> {
-        known(&self.root, program)
-    }
-}
-
-fn known(root: &Path, program: &str) -> Result<Option<String>, Error> {
-    let path = root.join("agent_id").join(format!("{program}.agent_id"));
-    match fs::read_to_string(&path) {
-        Ok(text) => {
-            let id = text.trim();
-            let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-            if is_id { Ok(Some(id.to_owned())) } else { Err(Error::NoAgentId { path }) }
+        let path = self.id_path(program);
+        match self.shelf.read(&path) {
+            Ok((text, _)) => {
+                let text = String::from_utf8_lossy(&text);
+                let id = text.trim();
+                let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+                if is_id { Ok(Some(id.to_owned())) } else { Err(Error::NoAgentId { path }) }
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
+                _ => Err(Error::file(&path, error)),
+            },
         }
-        Err(error) => match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
-            _ => Err(Error::file(&path, error)),
-        },
+    }
+
+    /// All shards of a configuration are one agent.
+    fn ids(&self) -> PathBuf {
+        self.home.join("agent_id")
+    }
+
+    fn id_path(&self, program: &str) -> PathBuf {
+        self.ids().join(format!("{program}.agent_id"))
     }
 }
 

@@ -1,9 +1,11 @@
-//! One run at a time in each daemon directory. The kernel frees the lock when the process ends, however it ends.
+//! One run at a time in each place where something lasts. The kernel frees the lock of a folder when the process ends,
+//! however it ends; that of a bucket ends by itself (`bucket/lease.rs`).
 
+use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,12 +15,18 @@ use crate::report::printable;
 /// How often a lock that is held is tried again.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How much of what the holder says is read, in bytes.
-const HOLDER_CAP_BYTES: u64 = 4 * 1024 * 1024;
+pub(super) const HOLDER_CAP_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The lock; free again when dropped.
 #[derive(Debug)]
 pub struct Lock {
-    file: File,
+    held: Box<dyn Holding>,
+}
+
+/// A lock that is held, for as long as this lives.
+pub(super) trait Holding: fmt::Debug + Send {
+    /// Adds lines for others to read.
+    fn tell(&self, lines: &str);
 }
 
 /// Why the lock could not be had.
@@ -40,37 +48,14 @@ pub enum NotLocked {
 }
 
 impl Store {
-    /// Takes the lock, waiting for it until `deadline`.
+    /// Takes the lock, waiting for it until `deadline`. In a bucket, where nobody notices that a run has died, it ends
+    /// after `lease`.
     ///
     /// # Errors
     /// [`NotLocked`].
-    pub fn lock(&self, deadline: Instant) -> Result<Lock, NotLocked> {
-        let path = self.root.join("lock");
-        let impossible = |error| NotLocked::Impossible(Error::file(&path, error));
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(impossible)?;
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::Error(error)) => return Err(impossible(error)),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(PAUSE),
-                Err(TryLockError::WouldBlock) => {
-                    let (holder, jobs) = holder(&mut file);
-                    return Err(NotLocked::Held { holder, jobs, path });
-                }
-            }
-        }
-        // The name is for people; the lock holds without it.
-        if let Err(error) = sign(&mut file) {
-            log::debug!("`{}`: {error}", path.display());
-        }
-        Ok(Lock { file })
+    pub fn lock(&self, deadline: Instant, lease: Duration) -> Result<Lock, NotLocked> {
+        let held = self.shelf.lock(&self.root.join("lock"), deadline, lease)?;
+        Ok(Lock { held })
     }
 }
 
@@ -78,27 +63,70 @@ impl Lock {
     /// Tells others what this run does, a job a line behind the line that says who it is.
     pub fn tell_jobs<'a>(&self, jobs: impl Iterator<Item = &'a str>) {
         let lines: String = jobs.map(|job| format!("{job}\n")).collect();
-        // Others find out by waiting, where this cannot be written.
-        (&self.file).write_all(lines.as_bytes()).unwrap_or_default();
+        self.held.tell(&lines);
     }
 }
 
-fn sign(file: &mut File) -> io::Result<()> {
-    file.set_len(0)?;
-    let now = jiff::Timestamp::now();
-    writeln!(file, "process {} since {now:.0}", std::process::id())
+impl Holding for File {
+    fn tell(&self, lines: &str) {
+        let mut file = self;
+        // Others find out by waiting, where this cannot be written.
+        file.write_all(lines.as_bytes()).unwrap_or_default();
+    }
 }
 
-/// Who the lock's file says has it, and the jobs that it runs.
-fn holder(file: &mut File) -> (String, Vec<String>) {
-    let mut bytes = Vec::new();
-    // What was read before an error is as good as any.
-    file.take(HOLDER_CAP_BYTES).read_to_end(&mut bytes).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
+/// Takes the lock of a file, waiting for it until `deadline`.
+pub(super) fn of_file(path: &Path, deadline: Instant) -> Result<Box<dyn Holding>, NotLocked> {
+    let impossible = |error| NotLocked::Impossible(Error::file(path, error));
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(impossible)?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::Error(error)) => return Err(impossible(error)),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => return Err(held(path, &content(&mut file))),
+        }
+    }
+    // The name is for people; the lock holds without it.
+    if let Err(error) = sign(&mut file) {
+        log::debug!("`{}`: {error}", path.display());
+    }
+    Ok(Box::new(file))
+}
+
+/// Who this is, for others.
+pub(super) fn holder() -> String {
+    format!("process {} since {:.0}", std::process::id(), jiff::Timestamp::now())
+}
+
+/// That a lock is held, and what its file says of who has it and of the jobs that it runs.
+pub(super) fn held(path: &Path, text: &str) -> NotLocked {
     let mut lines = text.lines();
     let who = lines.next().map(str::trim).filter(|who| !who.is_empty());
     let who = who.map_or_else(|| "it does not say who".into(), |who| printable(who));
-    (who.into_owned(), lines.map(str::to_owned).collect())
+    let (holder, jobs) = (who.into_owned(), lines.map(str::to_owned).collect());
+    NotLocked::Held { path: path.to_owned(), holder, jobs }
+}
+
+/// What another has written is cut off behind it, and not before: some file systems flush a file that was emptied.
+fn sign(file: &mut File) -> io::Result<()> {
+    let line = format!("{}\n", holder());
+    file.write_all(line.as_bytes())?;
+    file.set_len(line.len() as u64)
+}
+
+fn content(file: &mut File) -> String {
+    let mut bytes = Vec::new();
+    // What was read before an error is as good as any.
+    file.take(HOLDER_CAP_BYTES).read_to_end(&mut bytes).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -109,11 +137,11 @@ mod tests {
     fn one_holds_it_and_the_next_learns_who() -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let store = Store::open(folder.path())?;
-        let lock = store.lock(Instant::now())?;
-        let told = store.lock(Instant::now()).map(drop).unwrap_err().to_string();
+        let lock = store.lock(Instant::now(), Duration::ZERO)?;
+        let told = store.lock(Instant::now(), Duration::ZERO).map(drop).unwrap_err().to_string();
         assert!(told.contains(&format!("process {} since 20", std::process::id())), "{told}");
         drop(lock);
-        store.lock(Instant::now())?;
+        store.lock(Instant::now(), Duration::ZERO)?;
         Ok(())
     }
 }

@@ -4,18 +4,21 @@
 //! first, no two runs make the same, a listing needs no file opened, and what is damaged is known for it.
 
 mod caps;
-mod checksum;
+pub(super) mod checksum;
 mod quarantine;
 
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use checksum::{Sum, Summing};
+pub(super) use checksum::Sum;
+use checksum::Summing;
 
 pub use caps::Caps;
 
+pub use super::shelf::Measure;
+use super::shelf::{Contents, Shelf};
 use super::{Error, durable};
 use crate::outputs::{Body, Part};
 use crate::payload::Encoded;
@@ -26,6 +29,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 /// The bodies that wait for one output.
 #[derive(Debug, Clone)]
 pub struct Spool {
+    shelf: Arc<dyn Shelf>,
     folder: PathBuf,
     caps: Caps,
 }
@@ -74,8 +78,14 @@ impl Listing {
 
 impl Spool {
     /// A spool that gives nothing up.
-    pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder, caps: Caps { bytes: u64::MAX, age: Duration::MAX } }
+    pub(super) fn new(shelf: Arc<dyn Shelf>, folder: PathBuf) -> Self {
+        Self { shelf, folder, caps: Caps { bytes: u64::MAX, age: Duration::MAX } }
+    }
+
+    /// One on disk.
+    #[cfg(test)]
+    pub(super) fn on_disk(folder: PathBuf) -> Self {
+        Self::new(Arc::new(super::disk::Disk), folder)
     }
 
     /// The same with other caps.
@@ -96,16 +106,19 @@ impl Spool {
     ) -> Result<(Entry, Encoded), Error> {
         let failed = |error| Error::file(&self.folder, error);
         let random = durable::random_suffix().map_err(failed)?;
-        let fill = |to: &mut dyn io::Write| {
+        let (mut encode, mut written) = (Some(encode), None);
+        let mut fill = |to: &mut dyn io::Write| {
+            // A shelf fills a file once.
+            let encode = encode.take().ok_or_else(|| io::Error::other("a body is made once"))?;
             let mut to = Summing::new(to);
             let encoded = encode(&mut to)?;
-            Ok((encoded, to.sum()))
+            let (at, sum) = (sortable(timestamp_ms), to.sum());
+            let name = format!("{at}-{run}-{random}-{}.{sum}.body", encoded.datapoints);
+            written = Some((encoded, sum));
+            Ok(name.into())
         };
-        let (path, (encoded, sum)) = durable::create_named(&self.folder, fill, |(encoded, sum)| {
-            let at = sortable(timestamp_ms);
-            format!("{at}-{run}-{random}-{}.{sum}.body", encoded.datapoints).into()
-        })
-        .map_err(failed)?;
+        let path = self.shelf.create(&self.folder, &mut fill).map_err(failed)?;
+        let (encoded, sum) = written.unwrap_or_default();
         let sum = Some(sum);
         Ok((Entry { timestamp_ms, datapoints: encoded.datapoints, path, sum }, encoded))
     }
@@ -113,37 +126,28 @@ impl Spool {
     /// The bodies that wait, as far as they can be listed; a folder that is not there has none. A file of another
     /// name is none of ours and stays.
     pub fn list(&self) -> Listing {
-        let mut listing = Listing::default();
-        match fs::read_dir(&self.folder) {
-            Ok(files) => {
-                for file in files {
-                    match file {
-                        Ok(file) => match parse(&file.path()) {
-                            Some(entry) => listing.entries.push(entry),
-                            None if durable::is_leftover(&file) => {
-                                listing.leftovers.push(file.path());
-                            }
-                            None => {}
-                        },
-                        Err(error) => listing.error = Some(Error::file(&self.folder, error)),
-                    }
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => listing.error = Some(Error::file(&self.folder, error)),
-        }
-        listing.entries.sort_unstable();
-        listing
+        let Contents { files, folders, leftovers, error } = self.shelf.list(&self.folder);
+        let error = error.map(|error| Error::file(&self.folder, error));
+        let mut entries: Vec<Entry> =
+            files.iter().chain(&folders).filter_map(|path| parse(path)).collect();
+        entries.sort_unstable();
+        Listing { entries, leftovers, error }
+    }
+
+    /// Forgets what a run had begun that was killed.
+    pub fn sweep(&self, leftover: &Path) {
+        // One that stays is nobody's, and tried again.
+        self.shelf.remove(leftover).unwrap_or_default();
+    }
+
+    /// Length and age of a body that was listed, as far as they can be told.
+    pub fn measure(&self, entry: &Entry) -> Option<Measure> {
+        self.shelf.measure(&entry.path).ok()
     }
 
     /// Whether no body waits. A folder that cannot be listed may hold some.
     pub fn is_empty(&self) -> bool {
-        match fs::read_dir(&self.folder) {
-            Ok(mut files) => {
-                !files.any(|file| file.is_ok_and(|file| parse(&file.path()).is_some()))
-            }
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
-        }
+        !self.shelf.has(&self.folder, &|path| parse(path).is_some())
     }
 
     /// A body that waits, opened.
@@ -151,7 +155,8 @@ impl Spool {
     /// # Errors
     /// [`Error`] when the file is gone, cannot be read, or is not what was written.
     pub fn body(&self, entry: &Entry) -> Result<Body, Error> {
-        open(entry).map_err(|error| Error::file(&entry.path, error))
+        let body = self.shelf.body(&entry.path, entry.sum);
+        body.map_err(|error| Error::file(&entry.path, error))
     }
 
     /// Forgets a body that was accepted.
@@ -159,7 +164,7 @@ impl Spool {
     /// # Errors
     /// [`Error`] when the file cannot be removed: it will be sent again.
     pub fn remove(&self, entry: &Entry) -> Result<(), Error> {
-        fs::remove_file(&entry.path).map_err(|error| Error::file(&entry.path, error))
+        self.shelf.remove(&entry.path).map_err(|error| Error::file(&entry.path, error))
     }
 
     /// Sets a body aside that the output will never accept, with the reason in a file beside it.
@@ -169,8 +174,8 @@ impl Spool {
     pub fn quarantine(&self, entry: &Entry, reason: &str) -> Result<PathBuf, Error> {
         let name = entry.path.file_name().unwrap_or_default();
         let place = self.folder.join("quarantine").join(name);
-        durable::write(&place.with_extension("reason"), |file| writeln!(file, "{reason}"))
-            .and_then(|()| durable::relocate(&entry.path, &place))
+        self.give_reason(&place, reason)
+            .and_then(|()| self.shelf.relocate(&entry.path, &place, false))
             .map_err(|error| Error::file(&place, error))?;
         Ok(place)
     }
@@ -192,8 +197,8 @@ impl Spool {
         let name = format!("{whole}.{number}-{}.{sum}.body", part.datapoints);
         let place = self.folder.join("quarantine").join(name);
         // The same part, where a run that was killed had begun.
-        durable::write(&place.with_extension("reason"), |file| writeln!(file, "{reason}"))
-            .and_then(|()| durable::write(&place, |file| file.write_all(&part.bytes)))
+        self.give_reason(&place, reason)
+            .and_then(|()| self.shelf.write(&place, &part.bytes))
             .map_err(|error| Error::file(&place, error))?;
         Ok(place)
     }
@@ -205,11 +210,12 @@ impl Spool {
     pub fn count_failure(&self, entry: &Entry) -> Result<u32, Error> {
         let path = self.folder.join("failures");
         let name = entry.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let known = fs::read_to_string(&path).unwrap_or_default();
+        let known = self.read_text(&path).unwrap_or_default();
         let before = known.trim().rsplit_once(' ').filter(|(body, _)| *body == name);
         let failures = before.and_then(|(_, count)| count.parse::<u32>().ok()).unwrap_or(0);
         let failures = failures.saturating_add(1);
-        durable::write(&path, |file| write!(file, "{name} {failures}"))
+        self.shelf
+            .write(&path, format!("{name} {failures}").as_bytes())
             .map_err(|error| Error::file(&path, error))?;
         Ok(failures)
     }
@@ -222,20 +228,29 @@ impl Spool {
         let path = self.pause_path();
         let until = SystemTime::now() + pause.min(LONGEST_PAUSE);
         let until_ms = jiff::Timestamp::try_from(until).unwrap_or_default().as_millisecond();
-        durable::write(&path, |file| write!(file, "{until_ms}"))
+        self.shelf
+            .write(&path, until_ms.to_string().as_bytes())
             .map_err(|error| Error::file(&path, error))
     }
 
     /// Until when the output wants to be left alone. A pause that is over is forgotten.
     pub fn paused_until(&self) -> Option<jiff::Timestamp> {
         let path = self.pause_path();
-        let text = fs::read_to_string(&path).ok()?;
+        let text = self.read_text(&path)?;
         let until = pause_in(&text, jiff::Timestamp::now());
         if until.is_none() {
             // One that stays is read again, and is still over.
-            fs::remove_file(&path).ok();
+            self.shelf.remove(&path).ok();
         }
         until
+    }
+
+    fn read_text(&self, path: &Path) -> Option<String> {
+        String::from_utf8(self.shelf.read(path).ok()?.0).ok()
+    }
+
+    fn give_reason(&self, place: &Path, reason: &str) -> io::Result<()> {
+        self.shelf.write(&place.with_extension("reason"), format!("{reason}\n").as_bytes())
     }
 
     fn pause_path(&self) -> PathBuf {
@@ -248,18 +263,6 @@ fn pause_in(text: &str, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
     let left = Duration::try_from(until.duration_since(now)).ok()?;
     // What is further away is of a clock that was wrong.
     (!left.is_zero() && left <= LONGEST_PAUSE).then_some(until)
-}
-
-fn open(entry: &Entry) -> io::Result<Body> {
-    // Opening a pipe would wait for a writer.
-    if !fs::symlink_metadata(&entry.path)?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    let file = File::open(&entry.path)?;
-    if let Some(expected) = entry.sum {
-        checksum::check(&file, expected)?;
-    }
-    Body::from_file(file)
 }
 
 /// A timestamp as text that sorts like the number, also before 1970.
@@ -285,6 +288,8 @@ fn parse(path: &Path) -> Option<Entry> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
+
     use super::*;
 
     type Tested = Result<(), Box<dyn std::error::Error>>;
@@ -296,7 +301,7 @@ mod tests {
     #[test]
     fn bodies_come_back_oldest_first_and_whole() -> Tested {
         let folder = tempfile::tempdir()?;
-        let spool = Spool::new(folder.path().join("out"));
+        let spool = Spool::on_disk(folder.path().join("out"));
         assert_eq!(spool.list().entries, []);
         for at in [2_000, -5, 1_000] {
             spool.put(at, "run", |to| {
@@ -321,7 +326,7 @@ mod tests {
     #[test]
     fn a_body_cut_at_any_byte_or_with_any_bit_flipped_is_not_sent() -> Tested {
         let folder = tempfile::tempdir()?;
-        let spool = Spool::new(folder.path().to_owned());
+        let spool = Spool::on_disk(folder.path().to_owned());
         let (entry, _) = spool.put(1, "run", |to| to.write_all(b"a body").map(|()| encoded(1)))?;
         assert_eq!(spool.list().entries, std::slice::from_ref(&entry));
         for end in 0..6 {
@@ -342,7 +347,7 @@ mod tests {
     #[test]
     fn what_is_set_aside_waits_no_more_and_keeps_its_reason() -> Tested {
         let folder = tempfile::tempdir()?;
-        let spool = Spool::new(folder.path().to_owned());
+        let spool = Spool::on_disk(folder.path().to_owned());
         let (entry, _) = spool.put(1, "run", |_| Ok(encoded(1)))?;
         let place = spool.quarantine(&entry, "bad key")?;
         assert_eq!(spool.list().entries, []);
@@ -357,7 +362,7 @@ mod tests {
         fs::write(&young, "")?;
         let long_ago = SystemTime::now() - Duration::from_secs(7_200);
         File::create(&old)?.set_modified(long_ago)?;
-        assert_eq!(Spool::new(folder.path().to_owned()).list().leftovers, [old]);
+        assert_eq!(Spool::on_disk(folder.path().to_owned()).list().leftovers, [old]);
         Ok(())
     }
 
@@ -366,14 +371,14 @@ mod tests {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("out");
         fs::write(&path, "")?;
-        assert!(Spool::new(path).list().error.is_some());
+        assert!(Spool::on_disk(path).list().error.is_some());
         Ok(())
     }
 
     #[test]
     fn two_runs_of_one_name_and_moment_keep_both_bodies() -> Tested {
         let folder = tempfile::tempdir()?;
-        let spool = Spool::new(folder.path().to_owned());
+        let spool = Spool::on_disk(folder.path().to_owned());
         spool.put(1, "run", |_| Ok(encoded(1)))?;
         spool.put(1, "run", |_| Ok(encoded(1)))?;
         assert_eq!(spool.list().entries.len(), 2);
@@ -383,7 +388,7 @@ mod tests {
     #[test]
     fn a_pause_ends_and_none_is_longer_than_an_hour() -> Tested {
         let folder = tempfile::tempdir()?;
-        let spool = Spool::new(folder.path().to_owned());
+        let spool = Spool::on_disk(folder.path().to_owned());
         assert_eq!(spool.paused_until(), None);
         spool.pause(Duration::MAX)?;
         assert!(spool.paused_until().is_some());

@@ -1,12 +1,13 @@
 //! Where each output's spool lies, and the spools that no output empties any more.
 
 use std::collections::HashSet;
-use std::fs;
-use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::shelf::Contents;
 use super::{Error, Spool, Store};
+use crate::shard::Shard;
 
 /// A spool of an output that is not configured any more.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub struct Stray {
 impl Store {
     /// The bodies that wait for an output. Its kind is part of the place: a body of one kind is nothing to another.
     pub fn spool(&self, output: &str, kind: &str) -> Spool {
-        Spool::new(self.spools().join(spool_name(output, kind)))
+        self.spool_in(self.spools().join(spool_name(output, kind)))
     }
 
     /// The spools with bodies that none of these outputs (id and kind) will send, and how many wait in each.
@@ -54,20 +55,16 @@ impl Store {
         let spools = self.spools();
         let used: HashSet<PathBuf> =
             outputs.map(|(id, kind)| spools.join(spool_name(id, kind))).collect();
-        let listing = match fs::read_dir(&spools) {
-            Ok(listing) => listing,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(Error::file(&spools, error)),
-        };
+        let Contents { folders, error, .. } = self.shelf.list(&spools);
+        if let Some(error) = error {
+            return Err(Error::file(&spools, error));
+        }
         let mut found = Vec::new();
-        for folder in listing {
-            let path = folder.map_err(|error| Error::file(&spools, error))?.path();
-            if !used.contains(&path) && path.is_dir() {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                let output = name.split_once('.').map_or(&*name, |(output, _)| output);
-                let output = name_of_file(output);
-                found.push(Stray { output, spool: Spool::new(path.clone()), path });
-            }
+        for path in folders.into_iter().filter(|path| !used.contains(path)) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let output = name.split_once('.').map_or(&*name, |(output, _)| output);
+            let output = name_of_file(output);
+            found.push(Stray { output, spool: self.spool_in(path.clone()), path });
         }
         found.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(found)
@@ -78,18 +75,56 @@ impl Store {
     /// # Errors
     /// [`Error`] where the ages of some stay wrong.
     pub fn correct_ages(&self, leap: Duration) -> Result<usize, Error> {
+        if self.shelf.has_own_clock() {
+            return Ok(0);
+        }
         let mut corrected = Ok(0);
         for Stray { spool, .. } in self.strays(std::iter::empty())? {
             for entry in spool.list().entries {
                 // One that keeps its age keeps no other from getting its own.
-                let done = entry.correct_age(leap);
+                let done = spool.correct_age(&entry, leap);
                 corrected = corrected.and_then(|count| done.map(|()| count + 1));
             }
         }
         corrected
     }
 
-    fn spools(&self) -> PathBuf {
+    /// The parts of a bucket that no run looks after any more, because there is another number of shards now, and how
+    /// many bodies wait in each. Only the first shard looks, for all.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be listed.
+    pub fn left_behind(&self, shard: Option<Shard>) -> Result<Vec<(Option<Shard>, usize)>, Error> {
+        if shard.is_some_and(|shard| shard.number() > 1) {
+            return Ok(Vec::new());
+        }
+        let shards = self.home.join("shards");
+        let Contents { folders, error, .. } = self.shelf.list(&shards);
+        if let Some(error) = error {
+            return Err(Error::file(&shards, error));
+        }
+        let others = folders.into_iter().filter_map(|folder| {
+            let name = folder.file_name()?.to_string_lossy();
+            let other = Shard::parse(&name.replacen("-of-", "/", 1)).ok()?;
+            let is_ours = shard.is_some_and(|shard| shard.count() == other.count());
+            (!is_ours).then_some((Some(other), folder))
+        });
+        let undivided = shard.map(|_| (None, self.home.clone()));
+        let mut found = Vec::new();
+        for (other, root) in undivided.into_iter().chain(others) {
+            let part = Self { root, ..self.clone() };
+            let waiting = part.abandoned(std::iter::empty())?;
+            let waiting: usize = waiting.iter().map(|(_, bodies)| bodies).sum();
+            found.extend((waiting > 0).then_some((other, waiting)));
+        }
+        Ok(found)
+    }
+
+    pub(super) fn spool_in(&self, folder: PathBuf) -> Spool {
+        Spool::new(Arc::clone(&self.shelf), folder)
+    }
+
+    pub(super) fn spools(&self) -> PathBuf {
         self.root.join("spool")
     }
 }

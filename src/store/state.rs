@@ -3,11 +3,12 @@
 //! It is saved when the bodies that belong to it are durable, and is not flushed itself: what a power cut takes of
 //! it is the newest generation, which only means that something is collected twice.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Store, durable};
+use super::shelf::{Shelf, Version};
+use super::{Error, Store};
+use crate::report::chain;
 use crate::state::{Damage, State};
 
 /// What was found.
@@ -21,6 +22,8 @@ pub struct Found {
     pub foreign: Option<String>,
     /// Whether the newest file is sound, so that it is worth keeping as the one before the next.
     is_newest_sound: bool,
+    /// What the newest file was.
+    version: Version,
 }
 
 /// Why a generation cannot be used.
@@ -28,7 +31,7 @@ pub struct Found {
 enum Unusable {
     #[error("it is not there")]
     Missing,
-    #[error("{0}")]
+    #[error(transparent)]
     Unreadable(#[from] io::Error),
     #[error("{0}")]
     Damaged(#[from] Damage),
@@ -38,23 +41,32 @@ impl Store {
     /// Reads the state. What cannot be read is a warning and a first run, never a refusal.
     pub fn load_state(&self) -> Found {
         let [newest, before] = [self.state_path(), self.older_state_path()];
-        let why = match read(&newest) {
-            Ok(state) => return Found { state, is_newest_sound: true, ..Found::default() },
+        let (newest_state, version) = read(&*self.shelf, &newest);
+        let why = match newest_state {
+            Ok(state) => {
+                return Found { state, is_newest_sound: true, version, ..Found::default() };
+            }
             Err(why) => why,
         };
+        let found = Found { version, ..Found::default() };
         let is_missing = matches!(why, Unusable::Missing);
-        match read(&before) {
+        if why.is_silence() {
+            // Whoever does not answer does not tell of the one before either.
+            let warning = first_time(&newest, &why);
+            return Found { warning: Some(warning), ..found };
+        }
+        match read(&*self.shelf, &before).0 {
             // A run was killed while it put a new one in place.
-            Ok(state) if is_missing => Found { state, ..Found::default() },
+            Ok(state) if is_missing => Found { state, ..found },
             Ok(state) => {
+                let why = chain(&why);
                 let warning = format!("`{}`: {why}; the state before it is used", newest.display());
-                Found { state, warning: Some(warning), ..Found::default() }
+                Found { state, warning: Some(warning), ..found }
             }
-            Err(Unusable::Missing) if is_missing => Found::default(),
+            Err(Unusable::Missing) if is_missing => found,
             Err(_) => {
-                let warning =
-                    format!("`{}`: {why}; every job runs as for the first time", newest.display());
-                Found { warning: Some(warning), ..Found::default() }
+                let warning = first_time(&newest, &why);
+                Found { warning: Some(warning), ..found }
             }
         }
     }
@@ -82,10 +94,8 @@ impl Store {
         let path = self.state_path();
         let failed = |error| Error::file(&path, error);
         let text = state.to_text().map_err(|error| failed(error.into()))?;
-        if found.is_newest_sound {
-            fs::rename(&path, self.older_state_path()).map_err(failed)?;
-        }
-        durable::replace(&path, &text).map_err(failed)
+        let older = found.is_newest_sound.then(|| self.older_state_path());
+        self.shelf.succeed(&path, &text, &found.version, older.as_deref()).map_err(failed)
     }
 
     fn state_path(&self) -> PathBuf {
@@ -97,16 +107,30 @@ impl Store {
     }
 }
 
-fn read(path: &Path) -> Result<State, Unusable> {
-    match fs::read(path) {
-        Ok(text) => Ok(State::parse(&text)?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Unusable::Missing),
-        Err(error) => Err(error.into()),
+fn first_time(path: &Path, why: &Unusable) -> String {
+    format!("`{}`: {}; every job runs as for the first time", path.display(), chain(why))
+}
+
+impl Unusable {
+    fn is_silence(&self) -> bool {
+        matches!(self, Self::Unreadable(error) if error.kind() == io::ErrorKind::TimedOut)
+    }
+}
+
+fn read(shelf: &dyn Shelf, path: &Path) -> (Result<State, Unusable>, Version) {
+    match shelf.read(path) {
+        Ok((text, version)) => (State::parse(&text).map_err(Unusable::Damaged), version),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            (Err(Unusable::Missing), shelf.absent())
+        }
+        Err(error) => (Err(error.into()), shelf.unknown()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::state::JobState;
 

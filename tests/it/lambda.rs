@@ -242,6 +242,42 @@ fn an_invocation_ends_before_lambda_ends_it() {
 }
 
 #[test]
+fn the_heartbeat_hears_of_a_run_of_all_jobs_and_of_nothing_else() {
+    let service = Server::start();
+    let fourth = [200, 200, 200, 503].map(Reply::status);
+    let server = Server::answering(fourth.to_vec());
+    let workspace = workspace(&format!(
+        "polling: {{ip_address: 127.0.0.1, ip_bind_port: {}}}
+heartbeat: {{url: 'http://127.0.0.1:{}/uuid'}}
+jobs: [{{id: a, random: {{}}}}, {{id: b, random: {{}}}}]
+",
+        server.port(),
+        service.port()
+    ));
+    let function = Function::start(&workspace);
+    for part in [
+        r#"{"only": ["a"], "once": true}"#,
+        r#"{"shard": "1/2", "once": true}"#,
+        r#"{"dry_run": true}"#,
+    ] {
+        function.report(part);
+    }
+    assert_eq!(service.requests().len(), 0);
+    // As the template's schedule sends it for one shard.
+    function.report(r#"{"shard": "1/1", "once": true}"#);
+    let paths = || -> Vec<String> {
+        let lines = service.requests().into_iter().map(|request| request.line);
+        lines.map(|line| line.split('?').next().expect("a path").to_owned()).collect()
+    };
+    assert_eq!(paths(), ["POST /uuid/start", "POST /uuid"]);
+    // Nothing is due.
+    function.report("{}");
+    assert_eq!(paths().len(), 2);
+    function.error(r#"{"once": true}"#);
+    assert_eq!(paths()[2..], ["POST /uuid/start", "POST /uuid/fail"]);
+}
+
+#[test]
 fn what_an_abandoned_thread_brings_is_in_no_later_payload() {
     let server = Server::start();
     let workspace = workspace(&format!(

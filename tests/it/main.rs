@@ -28,6 +28,8 @@ mod otlp;
 mod pattoo;
 mod prometheus;
 mod python;
+#[cfg(feature = "lambda")]
+mod relay;
 mod run;
 mod schedule;
 mod server;
@@ -39,6 +41,10 @@ mod spool;
 mod spool_commands;
 #[cfg(feature = "lambda")]
 mod ssm;
+#[cfg(feature = "lambda")]
+mod store;
+#[cfg(feature = "lambda")]
+mod store_faults;
 mod telemetry;
 mod tree;
 mod webhook;

@@ -45,6 +45,11 @@ impl Moto {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The port it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The variables of a program that meets it instead of AWS.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         vec![("AWS_ENDPOINT_URL", self.url())].into_iter().chain(credentials()).collect()
@@ -64,18 +69,36 @@ impl Moto {
         self.call("secretsmanager", "secretsmanager.CreateSecret", &secret);
     }
 
+    /// Makes a bucket.
+    pub(crate) fn make_bucket(&self, bucket: &str) {
+        let here = "<CreateBucketConfiguration><LocationConstraint>eu-central-1</LocationConstraint></CreateBucketConfiguration>";
+        self.put(bucket, here);
+    }
+
     /// Puts an object, and its bucket.
     pub(crate) fn put_object(&self, bucket: &str, key: &str, text: &str) {
-        for (path, body) in
-            [(bucket.to_owned(), String::new()), (format!("{bucket}/{key}"), text.to_owned())]
-        {
-            let body = match body.is_empty() {
-                true => "<CreateBucketConfiguration><LocationConstraint>eu-central-1</LocationConstraint></CreateBucketConfiguration>".to_owned(),
-                false => body,
-            };
-            let request = ureq::put(format!("{}/{path}", self.url()));
-            request.header("Authorization", authorization("s3")).send(body).expect("it is put");
-        }
+        self.make_bucket(bucket);
+        self.put(&format!("{bucket}/{key}"), text);
+    }
+
+    /// Puts an object into a bucket that is there, or the bucket.
+    pub(crate) fn put(&self, path: &str, text: &str) {
+        let request = ureq::put(format!("{}/{path}", self.url()));
+        request.header("Authorization", authorization("s3")).send(text).expect("it is put");
+    }
+
+    /// An object as text; `None` where there is none.
+    pub(crate) fn object(&self, path: &str) -> Option<String> {
+        let request = ureq::get(format!("{}/{path}", self.url()));
+        let answer = request.header("Authorization", authorization("s3")).call();
+        answer.ok().map(|mut answer| answer.body_mut().read_to_string().expect("text"))
+    }
+
+    /// The keys of a bucket's objects.
+    pub(crate) fn keys(&self, bucket: &str) -> Vec<String> {
+        let page = self.object(bucket).expect("a bucket");
+        let keys = page.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
+        keys.map(|(key, _)| key.to_owned()).collect()
     }
 
     fn call(&self, service: &str, target: &str, body: &Value) -> Value {

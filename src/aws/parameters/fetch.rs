@@ -5,7 +5,7 @@ use aws_sdk_ssm::operation::get_parameters::{GetParametersError, GetParametersOu
 use aws_sdk_ssm::types::Parameter;
 use collectors::secret::Secret;
 
-use super::super::account::Account;
+use super::super::account::{Account, Unavailable};
 use super::{Error, SECRETS_MANAGER};
 use crate::report::{chain, printable};
 
@@ -19,8 +19,11 @@ pub(super) fn fetch(names: &[String]) -> Vec<Result<Secret, Error>> {
         Ok(account) => account,
         Err(error) => return vec![Err(Error::Failed(chain(&error))); names.len()],
     };
+    let Some(region) = account.region.as_deref() else {
+        return vec![Err(Error::Failed(chain(&Unavailable::NoRegion))); names.len()];
+    };
     match ask(&account, names) {
-        Ok(answer) => names.iter().map(|name| find(name, &answer, &account.region)).collect(),
+        Ok(answer) => names.iter().map(|name| find(name, &answer, region)).collect(),
         // One that we may not read spoils the answer for all of them.
         Err(Error::Refused(_)) if names.len() > 1 => {
             names.iter().flat_map(|name| fetch(std::slice::from_ref(name))).collect()

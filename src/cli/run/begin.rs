@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use collectors::period::Period;
 
 use super::super::args::{Common, Run};
-use super::super::{load, planned, say, signals, tell_all};
+use super::super::{load, planned, say, shard, signals, tell_all};
 use crate::config::{Config, Environment, Origin};
-use crate::heartbeat::Heartbeat;
+use crate::heartbeat::{self, Heartbeat};
 use crate::host::wall_clock_ms;
 use crate::plan::{self, Plan, Request};
 use crate::report::{Status, table};
-use crate::run::Entrance;
+use crate::run::{Entrance, Entry};
 use crate::runner::Stop;
 use crate::schedule::Turn;
 use crate::shard::Shard;
@@ -42,11 +42,7 @@ pub(super) fn begin(
     environment: Environment<'_>,
 ) -> Result<Begun, Status> {
     let started = Instant::now();
-    let shard = options.shard.as_deref().map(|text| Shard::of_pod(text, environment));
-    let shard = shard.transpose().map_err(|error| {
-        say(format_args!("error: {error}"));
-        Status::Usage
-    })?;
+    let shard = shard(&options.part, environment)?;
     let config = load(common, environment).ok_or(Status::Usage)?;
     log::debug!("configuration read in {}", table::short(started.elapsed()));
     if let Err(errors) = plan::check_names(&config, &options.only) {
@@ -62,10 +58,11 @@ pub(super) fn begin(
         wait_for_our_moment(options, &config, shard, environment, &stop);
     }
     let entrance = if options.dry_run {
-        crate::run::look(&config, environment)
+        crate::run::look(&config, environment, &Entry::of_shard(shard))
     } else {
-        crate::run::enter(&config, environment, until(options.wait)).map_err(|held| {
-            let found = crate::run::look(&config, environment).found;
+        let entry = Entry { wait_until: Some(until(options.wait)), ..Entry::of_shard(shard) };
+        crate::run::enter(&config, environment, &entry).map_err(|held| {
+            let found = crate::run::look(&config, environment, &Entry::of_shard(shard)).found;
             let due = due(options, &config, shard, &found.state);
             turned_away(options, &due, &held)
         })?
@@ -76,15 +73,13 @@ pub(super) fn begin(
     let now_ms = options.at.unwrap_or_else(wall_clock_ms);
     let only = options.only.clone();
     let request = Request { only, shard, once: options.once, ..Request::for_all(now_ms, started) };
-    // A part of the jobs tells nothing about the others.
-    let is_told = !options.dry_run && options.only.is_empty() && shard.is_none();
-    let heartbeat = config.heartbeat.clone().filter(|_| is_told);
+    let heartbeat = heartbeat::wanted(&config, &options.only, shard).filter(|_| !options.dry_run);
     let mut plan = planned(config, request, &entrance.found.state).ok_or(Status::Usage)?;
     if plan.jobs.is_empty()
         && let Some(next_ms) = plan.next_ms
     {
         let is_asked_for = options.report.is_some() || options.dry_run;
-        if !is_asked_for && !crate::run::is_anything_waiting(&plan, environment) {
+        if !is_asked_for && !entrance.is_anything_waiting(&plan.outputs) {
             tell_when_asked(options, common, next_ms);
             // It may be the other's run that was just now.
             if let Some(foreign) = entrance.found.foreign.as_ref().filter(|_| !common.quiet) {
@@ -121,7 +116,7 @@ fn wait_for_our_moment(
     if splay.is_zero() {
         return;
     }
-    let found = crate::run::look(config, environment).found;
+    let found = crate::run::look(config, environment, &Entry::of_shard(shard)).found;
     if !due(options, config, shard, &found.state).is_empty() {
         log::info!("waits for {}, its share of `agent.splay`", table::short(splay));
         stop.sleep(splay);
@@ -177,13 +172,15 @@ fn due<'a>(options: &Run, config: &'a Config, shard: Option<Shard>, state: &Stat
         .collect()
 }
 
-/// Takes the daemon directory's lock, if there can be one, and what the last run left. That another run has it is told.
+/// Takes the lock, if there can be one, and what the last run left. That another run has it is told.
 pub(in crate::cli) fn enter(
     config: &Config,
     environment: Environment<'_>,
     wait: Option<Period>,
+    shard: Option<Shard>,
 ) -> Result<Entrance, Status> {
-    crate::run::enter(config, environment, until(wait)).map_err(|held| {
+    let entry = Entry { wait_until: Some(until(wait)), ..Entry::of_shard(shard) };
+    crate::run::enter(config, environment, &entry).map_err(|held| {
         say(format_args!("error: {held}"));
         Status::Locked
     })

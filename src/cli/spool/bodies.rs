@@ -47,6 +47,13 @@ impl Place {
     }
 }
 
+impl Found {
+    /// Why it was set aside, if it was.
+    pub(super) fn reason(&self) -> Option<String> {
+        (self.place == Place::Quarantine).then(|| self.spool.reason(&self.entry))?
+    }
+}
+
 impl Bodies {
     /// Looks for them: first those of the configured outputs, in their order.
     pub(super) fn find(config: &Config, store: &Store) -> Result<Self, Failure> {

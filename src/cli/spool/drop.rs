@@ -9,19 +9,20 @@ use super::bodies::{Bodies, Found, Place};
 use super::{Failure, changeable};
 use crate::config::{Config, Environment};
 use crate::report::{Status, chain};
+use crate::shard::Shard;
 
 pub(super) fn drop(
     options: &SpoolDrop,
     config: &Config,
     common: &Common,
     environment: Environment<'_>,
+    shard: Option<Shard>,
 ) -> Result<Status, Failure> {
-    let store = changeable(config, environment)?;
-    let _entrance = match enter(config, environment, options.wait) {
+    let entrance = match enter(config, environment, options.wait, shard) {
         Ok(entrance) => entrance,
         Err(status) => return Ok(status),
     };
-    let bodies = Bodies::find(config, &store)?;
+    let bodies = Bodies::find(config, changeable(&entrance)?)?;
     for error in &bodies.errors {
         say(format_args!("error: {error}"));
     }

@@ -9,10 +9,11 @@ use serde::Serialize;
 
 use super::super::args::{ListFormat, SpoolList};
 use super::super::{say, text};
+use super::Failure;
 use super::bodies::{Bodies, Found};
-use super::{Failure, lasting};
-use crate::config::{Config, Environment};
+use crate::config::Config;
 use crate::report::{Status, table};
+use crate::store::Store;
 
 /// A body as JSON.
 #[derive(Serialize)]
@@ -35,12 +36,8 @@ struct Row<'a> {
     path: &'a Path,
 }
 
-pub(super) fn list(
-    options: &SpoolList,
-    config: &Config,
-    environment: Environment<'_>,
-) -> Result<Status, Failure> {
-    let bodies = Bodies::find(config, &lasting(config, environment)?)?;
+pub(super) fn list(options: &SpoolList, config: &Config, store: &Store) -> Result<Status, Failure> {
+    let bodies = Bodies::find(config, store)?;
     let ids = bodies.short_ids();
     let mut stdout = BufWriter::new(io::stdout().lock());
     match options.format {
@@ -56,7 +53,7 @@ pub(super) fn list(
                     age_seconds: age.map(|age| age.as_secs()),
                     datapoints: found.entry.datapoints,
                     bytes,
-                    reason: found.spool.reason(&found.entry),
+                    reason: found.reason(),
                     path: found.entry.path(),
                 };
                 serde_json::to_writer(&mut stdout, &row).map_err(io::Error::from)?;
@@ -86,7 +83,7 @@ fn write_table(to: &mut dyn Write, bodies: &Bodies, ids: &[&str]) -> io::Result<
             true => found.output.clone(),
             false => format!("{} (not configured)", found.output),
         };
-        let reason = found.spool.reason(&found.entry).unwrap_or_default();
+        let reason = found.reason().unwrap_or_default();
         rows.add_row(vec![
             Cell::new(text::visible(id)),
             Cell::new(text::visible(&output)),
@@ -103,8 +100,6 @@ fn write_table(to: &mut dyn Write, bodies: &Bodies, ids: &[&str]) -> io::Result<
 
 /// Bytes and age, where the file is one and still there.
 fn measured(found: &Found) -> (Option<u64>, Option<Duration>) {
-    let file =
-        std::fs::symlink_metadata(found.entry.path()).ok().filter(std::fs::Metadata::is_file);
-    let age = file.as_ref().and_then(|file| file.modified().ok()?.elapsed().ok());
-    (file.map(|file| file.len()), age)
+    let file = found.spool.measure(&found.entry);
+    (file.map(|file| file.bytes), file.and_then(|file| file.age()))
 }

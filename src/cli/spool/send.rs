@@ -13,14 +13,15 @@ use crate::host::wall_clock_ms;
 use crate::plan::Request;
 use crate::report::log::Log;
 use crate::report::{OutputReport, Report, Status, chain};
-use crate::run::Entrance;
 use crate::runner::Stop;
+use crate::shard::Shard;
 
 pub(super) fn send(
     options: &SpoolSend,
     config: Config,
     common: &Common,
     environment: Environment<'_>,
+    shard: Option<Shard>,
 ) -> Result<Status, Failure> {
     for wanted in &options.output {
         let known = || config.outputs.iter();
@@ -35,17 +36,17 @@ pub(super) fn send(
             }
         }
     }
-    let store = changeable(&config, environment)?;
-    let Entrance { lock, found } = match enter(&config, environment, options.wait) {
+    let entrance = match enter(&config, environment, options.wait, shard) {
         Ok(entrance) => entrance,
         Err(status) => return Ok(status),
     };
+    let store = changeable(&entrance)?;
     let is_meant = |id: &str| options.output.is_empty() || options.output.iter().any(|o| o == id);
     let enabled = config.outputs.iter().filter(|output| output.enabled && is_meant(&output.id));
     let receiving: Vec<String> = enabled.map(|output| output.id.clone()).collect();
     let mut unmoved = 0_u64;
     if options.quarantined {
-        let bodies = Bodies::find(&config, &store)?;
+        let bodies = Bodies::find(&config, store)?;
         for body in bodies.of(None, Place::Quarantine)? {
             // What nobody sends stays where it is.
             let is_sent = body.is_configured && receiving.contains(&body.output);
@@ -57,7 +58,9 @@ pub(super) fn send(
     }
     let now_ms = wall_clock_ms();
     let request = Request { once: true, ..Request::for_all(now_ms, Instant::now()) };
-    let Some(mut plan) = planned(config, request, &found.state) else { return Ok(Status::Usage) };
+    let Some(mut plan) = planned(config, request, &entrance.found.state) else {
+        return Ok(Status::Usage);
+    };
     plan.jobs.clear();
     plan.run_metrics = false;
     // Whoever asks for it by hand knows that the output is back.
@@ -68,8 +71,8 @@ pub(super) fn send(
         say(format_args!("warning: a signal will end the run at once: {error}"));
     }
     let log = Log::of(&plan);
-    let report = crate::run::run(plan, &found, environment, &stop, &mut |_| {});
-    std::mem::drop(lock);
+    let report = crate::run::run(plan, &entrance, environment, &stop, &mut |_| {});
+    drop(entrance);
     append_log(&log, &report);
     print(&report, common)?;
     tell_failures(&report, common.quiet);

@@ -1,10 +1,6 @@
 //! How much may wait for one output.
 
-use std::fs;
-use std::io;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT, utimensat};
+use std::time::Duration;
 
 use super::super::Error;
 use super::{Entry, Spool};
@@ -40,11 +36,12 @@ impl Spool {
         // From the newest, so that the oldest are those that find no room.
         for (entry, why) in entries.iter().zip(&mut given_up).rev() {
             // One that is too large by itself takes no others with it.
-            if entry.bytes() > self.caps.bytes {
+            let length = self.bytes(entry);
+            if length > self.caps.bytes {
                 *why = Some("it is larger than the spool may be");
             }
             if why.is_none() {
-                bytes = bytes.saturating_add(entry.bytes());
+                bytes = bytes.saturating_add(length);
                 *why = (bytes > self.caps.bytes).then_some("too much waits");
             }
         }
@@ -53,43 +50,31 @@ impl Spool {
     }
 
     fn is_too_old(&self, entry: &Entry) -> bool {
-        let made = fs::symlink_metadata(&entry.path).and_then(|found| found.modified());
         // One that cannot be asked is not given up for it.
-        let age = made.ok().and_then(|made| made.elapsed().ok());
+        let age = self.measure(entry).and_then(|found| found.age());
         age.is_some_and(|age| age > self.caps.age)
     }
-}
 
-impl Entry {
     /// Makes a body as old as it is, where the wall clock was set ahead since it was made.
     ///
     /// # Errors
     /// [`Error`] when its age stays wrong.
-    pub fn correct_age(&self, leap: Duration) -> Result<(), Error> {
-        let corrected = || {
-            let made = fs::symlink_metadata(&self.path)?.modified()?;
-            // Where a run was killed at this point it is done again.
-            let made = made.checked_add(leap).unwrap_or(made).min(SystemTime::now());
-            let since = made.duration_since(UNIX_EPOCH).unwrap_or_default();
-            let tv_sec = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
-            let last_modification = Timespec { tv_sec, tv_nsec: since.subsec_nanos().into() };
-            let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
-            let times = Timestamps { last_access, last_modification };
-            utimensat(CWD, &self.path, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(io::Error::from)
-        };
-        corrected().map_err(|error| Error::file(&self.path, error))
+    pub fn correct_age(&self, entry: &Entry, leap: Duration) -> Result<(), Error> {
+        let corrected = self.shelf.correct_age(&entry.path, leap);
+        corrected.map_err(|error| Error::file(&entry.path, error))
     }
 
-    /// Its length in bytes, as its name has it.
-    fn bytes(&self) -> u64 {
-        let asked = || fs::symlink_metadata(&self.path).map_or(0, |found| found.len());
-        self.sum.map_or_else(asked, |sum| sum.bytes)
+    /// A body's length in bytes, as its name has it.
+    fn bytes(&self, entry: &Entry) -> u64 {
+        let asked = || self.measure(entry).map_or(0, |found| found.bytes);
+        entry.sum.map_or_else(asked, |sum| sum.bytes)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
+    use std::fs::{self, File};
+    use std::io;
     use std::time::SystemTime;
 
     use super::*;
@@ -105,7 +90,7 @@ mod tests {
     fn the_caps_spare_the_newest() -> Tested {
         let folder = tempfile::tempdir()?;
         let caps = Caps { bytes: 10, age: Duration::from_secs(60) };
-        let spool = Spool::new(folder.path().to_owned()).with_caps(caps);
+        let spool = Spool::on_disk(folder.path().to_owned()).with_caps(caps);
         for at in 0..4 {
             spool.put(at, "run", |to| to.write_all(b"four").map(|()| encoded(1)))?;
         }
@@ -121,17 +106,17 @@ mod tests {
     #[test]
     fn a_body_is_no_older_for_a_clock_that_was_set() -> Tested {
         let folder = tempfile::tempdir()?;
-        let spool = Spool::new(folder.path().to_owned());
+        let spool = Spool::on_disk(folder.path().to_owned());
         let (entry, _) = spool.put(1, "run", |to| to.write_all(b"four").map(|()| encoded(1)))?;
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
         let made = SystemTime::now() - minutes(100);
         File::options().write(true).open(&entry.path)?.set_modified(made)?;
         let age =
             || Ok::<_, io::Error>(fs::metadata(&entry.path)?.modified()?.duration_since(made));
-        entry.correct_age(minutes(60))?;
+        spool.correct_age(&entry, minutes(60))?;
         assert_eq!(age()?.ok(), Some(minutes(60)));
         // Done again it is not younger than what is made now.
-        entry.correct_age(minutes(60))?;
+        spool.correct_age(&entry, minutes(60))?;
         assert!(fs::metadata(&entry.path)?.modified()? <= SystemTime::now());
         Ok(())
     }

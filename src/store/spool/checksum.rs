@@ -10,16 +10,16 @@ use crc32fast::Hasher;
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// What a body's bytes come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Sum {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::store) struct Sum {
     /// How many they are.
-    pub(super) bytes: u64,
+    pub(in crate::store) bytes: u64,
     crc32: u32,
 }
 
 impl Sum {
     /// Of a body in memory.
-    pub(super) fn of(body: &[u8]) -> Self {
+    pub(in crate::store) fn of(body: &[u8]) -> Self {
         Self { bytes: body.len() as u64, crc32: crc32fast::hash(body) }
     }
 
@@ -67,9 +67,13 @@ impl Write for Summing<'_> {
     }
 }
 
+/// What is said of a body that is not what was written.
+pub(in crate::store) fn damaged() -> io::Error {
+    io::Error::other("it is damaged: its checksum does not fit")
+}
+
 /// Fails when a file is not what was written.
-pub(super) fn check(mut file: &File, expected: Sum) -> io::Result<()> {
-    let damaged = || io::Error::other("it is damaged: its checksum does not fit");
+pub(in crate::store) fn check(mut file: &File, expected: Sum) -> io::Result<()> {
     let length = file.metadata()?.len();
     if length != expected.bytes {
         return Err(damaged());

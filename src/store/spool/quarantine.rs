@@ -1,12 +1,9 @@
 //! The bodies that an output will never accept, and what a person may do about them.
 
-use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, OFlags, Timespec, Timestamps, UTIME_NOW, utimensat};
-
-use super::super::{Error, durable};
+use super::super::Error;
 use super::{Entry, Listing, Spool};
 
 /// How much of a reason is read, in bytes.
@@ -15,15 +12,12 @@ const REASON_CAP_BYTES: u64 = 4 * 1024;
 impl Spool {
     /// The bodies that were set aside, oldest first.
     pub fn quarantined(&self) -> Listing {
-        Self::new(self.folder.join("quarantine")).list()
+        Self::new(Arc::clone(&self.shelf), self.folder.join("quarantine")).list()
     }
 
     /// Why a body was set aside, as far as that is known.
     pub fn reason(&self, entry: &Entry) -> Option<String> {
-        // Opening a pipe with nobody at its other end must not wait.
-        let flags = OFlags::NONBLOCK.bits().cast_signed();
-        let path = entry.path.with_extension("reason");
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+        let file = self.shelf.open(&entry.path.with_extension("reason")).ok()?;
         let mut bytes = Vec::new();
         file.take(REASON_CAP_BYTES).read_to_end(&mut bytes).ok()?;
         Some(String::from_utf8_lossy(&bytes).trim_end().to_owned())
@@ -35,13 +29,10 @@ impl Spool {
     /// [`Error`] when it cannot be moved: it stays where it is.
     pub fn restore(&self, entry: &Entry) -> Result<(), Error> {
         let place = self.folder.join(entry.path.file_name().unwrap_or_default());
-        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
-        let now = Timestamps { last_access: now, last_modification: now };
-        utimensat(CWD, &entry.path, &now, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(io::Error::from)
-            .and_then(|()| durable::relocate(&entry.path, &place))
+        self.shelf
+            .relocate(&entry.path, &place, true)
             .map_err(|error| Error::file(&entry.path, error))?;
-        forget_reason(entry);
+        self.forget_reason(entry);
         Ok(())
     }
 
@@ -51,29 +42,25 @@ impl Spool {
     /// [`Error`] when it cannot be removed.
     pub fn give_up(&self, entry: &Entry) -> Result<(), Error> {
         // What is no file was set aside because it is none.
-        let is_folder = fs::symlink_metadata(&entry.path).is_ok_and(|found| found.is_dir());
-        let removed = match is_folder {
-            true => fs::remove_dir_all(&entry.path),
-            false => fs::remove_file(&entry.path),
-        };
-        removed.map_err(|error| Error::file(&entry.path, error))?;
-        forget_reason(entry);
+        self.shelf.clear(&entry.path).map_err(|error| Error::file(&entry.path, error))?;
+        self.forget_reason(entry);
         Ok(())
     }
-}
 
-/// One that stays does no harm: it says why a body was set aside that is not there.
-fn forget_reason(entry: &Entry) {
-    let path = entry.path.with_extension("reason");
-    if let Err(error) = fs::remove_file(&path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        log::debug!("`{}`: {error}", path.display());
+    /// One that stays does no harm: it says why a body was set aside that is not there.
+    fn forget_reason(&self, entry: &Entry) {
+        let path = entry.path.with_extension("reason");
+        if let Err(error) = self.shelf.remove(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            log::debug!("`{}`: {error}", path.display());
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::time::{Duration, SystemTime};
 
     use super::*;
@@ -86,7 +73,7 @@ mod tests {
     fn what_is_restored_waits_anew_and_has_no_reason_any_more() -> Tested {
         let folder = tempfile::tempdir()?;
         let caps = Caps { bytes: u64::MAX, age: Duration::from_secs(7 * 86_400) };
-        let spool = Spool::new(folder.path().join("out")).with_caps(caps);
+        let spool = Spool::on_disk(folder.path().join("out")).with_caps(caps);
         let encoded = Encoded { datapoints: 3, ..Encoded::default() };
         let (entry, _) = spool.put(1, "run", |to| to.write_all(b"body").map(|()| encoded))?;
         let long_ago = SystemTime::now() - Duration::from_secs(14 * 86_400);
@@ -109,7 +96,7 @@ mod tests {
     #[test]
     fn what_is_given_up_is_gone_with_its_reason() -> Tested {
         let folder = tempfile::tempdir()?;
-        let spool = Spool::new(folder.path().to_owned());
+        let spool = Spool::on_disk(folder.path().to_owned());
         let aside = folder.path().join("quarantine");
         fs::create_dir_all(aside.join("09223372036854776808-run-5.body/below"))?;
         fs::write(aside.join("09223372036854776808-run-5.reason"), "no regular file")?;

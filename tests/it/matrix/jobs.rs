@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use collector::config::{Config, Origin};
 use collector::plan::{Plan, Request};
+use collector::run::{Entry, enter};
 use collector::runner::{self, Stop};
 use collector::state::State;
-use collector::store::state::Found;
 use collectors::datapoint::{DataType, Datapoint, Value};
 use collectors::{Collector, Context, Error, Sink};
 
@@ -54,13 +54,14 @@ fn panics() -> Seen {
     let server = Server::start();
     let workspace = with_bad(&server, "random: {}");
     let config = Config::load(&Origin::File(workspace.path("collector.yaml"))).expect("no mistake");
+    let entrance = enter(&config, &|_| None, &Entry::default()).expect("the lock");
     let now_ms = collector::host::wall_clock_ms();
     let request = Request { once: true, ..Request::for_all(now_ms, Instant::now()) };
     let mut plan = Plan::new(config, request, &State::default()).expect("a plan");
     plan.jobs[1].collector = Arc::new(Panics);
     runner::quiet_job_panics();
-    let report =
-        collector::run::run(plan, &Found::default(), &|_| None, &Stop::default(), &mut |_| {});
+    let report = collector::run::run(plan, &entrance, &|_| None, &Stop::default(), &mut |_| {});
+    drop(entrance);
     let json = serde_json::to_value(&report).expect("JSON");
     let status = i32::from(report.status.code());
     let first = Ended::reported(status, &json, json.to_string());

@@ -390,10 +390,11 @@ fn exit_statuses() -> String {
 }
 
 fn parse_time(text: &str) -> Result<i64, String> {
-    if let Ok(milliseconds) = text.parse::<i64>() {
-        return Ok(milliseconds);
-    }
-    let time: Result<jiff::Timestamp, _> = text.parse();
+    let time = match text.parse() {
+        // No clock shows a year beyond 9999: more digits are no milliseconds.
+        Ok(milliseconds) => jiff::Timestamp::from_millisecond(milliseconds),
+        Err(_) => text.parse(),
+    };
     time.map(jiff::Timestamp::as_millisecond)
         .map_err(|_| "expected RFC 3339 such as 2026-01-31T12:00:00Z, or milliseconds".to_owned())
 }
@@ -413,5 +414,6 @@ mod tests {
         assert_eq!(parse_time("1700000000456"), Ok(1_700_000_000_456));
         assert_eq!(parse_time("2023-11-14T22:13:20.456Z"), Ok(1_700_000_000_456));
         assert!(parse_time("yesterday").is_err());
+        assert!(parse_time("1700000000456000000").is_err(), "nanoseconds");
     }
 }

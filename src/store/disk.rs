@@ -47,7 +47,9 @@ impl Shelf for Disk {
     }
 
     fn read(&self, path: &Path) -> io::Result<(Vec<u8>, Version)> {
-        fs::read(path).map(|bytes| (bytes, Version::Any))
+        let mut bytes = Vec::new();
+        open(path, OpenOptions::new().read(true))?.read_to_end(&mut bytes)?;
+        Ok((bytes, Version::Any))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {

@@ -3,6 +3,7 @@
 //! It is saved when the bodies that belong to it are durable, and is not flushed itself: what a power cut takes of
 //! it is the newest generation, which only means that something is collected twice.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -74,7 +75,9 @@ impl Store {
     /// Reads the state for a run with the configuration in this file, whose it is from now on.
     pub fn load_state_for(&self, configuration: &Path) -> Found {
         let mut found = self.load_state();
-        let ours = configuration.display().to_string();
+        // One file may be named in many ways.
+        let ours = fs::canonicalize(configuration);
+        let ours = ours.as_deref().unwrap_or(configuration).display().to_string();
         let theirs = found.state.configuration.replace(ours.clone());
         found.foreign = theirs.filter(|theirs| *theirs != ours).map(|theirs| {
             format!(

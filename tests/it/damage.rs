@@ -8,7 +8,7 @@ use collector::state::State;
 use serde_json::Value;
 
 use crate::server::{Answer, Server};
-use crate::workspace::{Finished, Workspace};
+use crate::workspace::{Finished, Workspace, make_pipe};
 
 const SPOOL: &str = "daemon/spool/influxdb.influxdb";
 
@@ -151,5 +151,29 @@ fn a_pause_or_a_count_damaged_anywhere_loses_nothing() {
                 _ => drop(finished.exit(4).says("left alone until 20")),
             }
         }
+    }
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_holds_up_no_run() {
+    // As a lock a pipe is as good as a file.
+    for (name, is_told) in [
+        ("state.json", true),
+        ("history.jsonl", true),
+        ("lock", false),
+        ("agent_id/collector.agent_id", true),
+    ] {
+        let server = server(&[]);
+        let workspace = workspace(&server);
+        run(&workspace).0.exit(0);
+        let path = workspace.path("daemon").join(name);
+        fs::remove_file(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        make_pipe(&path);
+        let finished = workspace.run(&["run", "--once"]);
+        let said = finished.stderr();
+        assert_eq!(said.contains("it is no regular file"), is_told, "{name}: {said}");
+        // Under another id every series would begin anew; this output's bodies have none.
+        finished.exit(0);
+        workspace.run(&["plan"]).exit(0);
     }
 }

@@ -301,4 +301,8 @@ fn two_configurations_in_one_daemon_directory_are_told() {
     workspace.run(&other).exit(0).says("collector.yaml");
     workspace.run(&other).exit(0).silent();
     workspace.run(&["run", "--once", "--at", &at(2)]).exit(0).says("other.yaml");
+    // The same file by another name.
+    std::fs::create_dir(workspace.path("folder")).expect("a folder");
+    let same = ["run", "--config", "folder/../collector.yaml", "--once", "--at", &at(2)];
+    workspace.run(&same).exit(0).silent();
 }

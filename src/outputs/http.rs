@@ -11,7 +11,7 @@ mod proxies;
 mod sigv4;
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use collectors::redact::Redact;
 use collectors::secret::{Secret, Unresolved};
@@ -153,6 +153,14 @@ pub enum Error {
     /// The proxy's URL. It may hold a password, so it is not told.
     #[error("the proxy in {0} is none that can be used: expected `http://host:port`")]
     Proxy(&'static str),
+    /// The server did not answer in time.
+    #[error("`{url}`: no complete answer within {:.1} s", .within.as_secs_f64())]
+    TimedOut {
+        /// Where to, without query and user.
+        url: String,
+        /// How long was waited.
+        within: Duration,
+    },
     /// The request failed.
     #[error("`{url}`")]
     Request {
@@ -169,6 +177,7 @@ impl Error {
         let (reason, after) = (crate::report::chain(self), None);
         match self {
             // The server had the body, or a part of it, before it fell silent.
+            Self::TimedOut { .. } => Receipt::Fault { reason, after },
             Self::Request { source, .. } if had_begun(source) => Receipt::Fault { reason, after },
             _ => Receipt::Retry { reason, after },
         }
@@ -178,7 +187,7 @@ impl Error {
 fn had_begun(error: &ureq::Error) -> bool {
     use io::ErrorKind as Kind;
     match error {
-        ureq::Error::Protocol(_) | ureq::Error::Timeout(_) => true,
+        ureq::Error::Protocol(_) => true,
         ureq::Error::Io(error) => matches!(
             error.kind(),
             Kind::ConnectionReset
@@ -252,6 +261,7 @@ fn ask(
     let request = agent.configure_request(request).timeout_global(Some(left)).proxy(proxy).build();
     let response = match agent.run(request) {
         Ok(response) => response,
+        Err(ureq::Error::Timeout(_)) => return Err(Error::TimedOut { url, within: left }),
         Err(source) => return Err(Error::Request { url, source: Box::new(source) }),
     };
     Ok(Answer::read(response, cap_bytes, redact, &url))

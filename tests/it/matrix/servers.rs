@@ -62,12 +62,12 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "the server hangs before it answers",
-        says: "timeout",
+        says: "no complete answer within",
         happen: || answers(vec![Answer::Hang]),
     },
     Fault {
         name: "the server hangs in mid-answer",
-        says: "timeout",
+        says: "no complete answer within",
         happen: || answers(vec![Answer::HangHalfway]),
     },
     Fault {

@@ -44,6 +44,8 @@ pub struct Post<'a> {
     pub body: &'a Body,
     /// How it is sent.
     pub compression: Compression,
+    /// How much of the answer is read, in bytes.
+    pub answer_cap_bytes: u64,
 }
 
 /// The method of a [`Post`].
@@ -87,8 +89,17 @@ impl<'a> Post<'a> {
         url: &'a str,
         body: &'a Body,
     ) -> Self {
-        let (headers, auth, compression) = (Vec::new(), None, Compression::None);
-        Self { http, surroundings, method: Method::Post, url, headers, auth, body, compression }
+        Self {
+            http,
+            surroundings,
+            method: Method::Post,
+            url,
+            headers: Vec::new(),
+            auth: None,
+            body,
+            compression: Compression::None,
+            answer_cap_bytes: answer::CAP_BYTES,
+        }
     }
 
     /// The same as it may be shown, with `url` in the words of the output.
@@ -220,16 +231,16 @@ pub fn post(post: &Post<'_>, deadline: Instant) -> Result<Answer, Error> {
     if let Some(all) = request.headers_mut() {
         all.extend(headers);
     }
-    let Post { http, surroundings, .. } = post;
+    let Post { http, surroundings, answer_cap_bytes, .. } = *post;
     match body {
         Body::Memory(bytes) => {
             let request = request.body(bytes.as_slice())?;
-            ask(http, surroundings, request, redact, deadline)
+            ask(http, surroundings, request, redact, answer_cap_bytes, deadline)
         }
         Body::File(_) => {
             let mut reader = body.open().map_err(Error::Body)?;
             let request = request.body(ureq::SendBody::from_reader(&mut reader))?;
-            ask(http, surroundings, request, redact, deadline)
+            ask(http, surroundings, request, redact, answer_cap_bytes, deadline)
         }
     }
 }
@@ -247,10 +258,9 @@ fn ask(
     surroundings: &Surroundings,
     request: http::Request<impl ureq::AsSendBody>,
     redact: Redact,
+    cap_bytes: u64,
     deadline: Instant,
 ) -> Result<Answer, Error> {
-    let is_get = request.method() == http::Method::GET;
-    let cap_bytes = if is_get { answer::ASKED_CAP_BYTES } else { answer::CAP_BYTES };
     let left = http.left_until(deadline);
     if left.is_zero() {
         return Err(Error::Late);
@@ -308,11 +318,13 @@ fn ask_for(
     add_headers(&mut headers, http, auth)?;
     sign(http, method.as_str(), url, &Body::empty(), &mut headers)?;
     let redact = redact(http, auth, &headers);
+    let is_get = method == http::Method::GET;
+    let cap_bytes = if is_get { answer::ASKED_CAP_BYTES } else { answer::CAP_BYTES };
     let mut request = http::Request::builder().method(method).uri(url);
     if let Some(all) = request.headers_mut() {
         all.extend(headers);
     }
-    ask(http, surroundings, request.body(())?, redact, deadline)
+    ask(http, surroundings, request.body(())?, redact, cap_bytes, deadline)
 }
 
 /// The headers of the configuration: they take the place of an output's own.

@@ -127,6 +127,10 @@ enum Resource {
 
 const DEFAULT_URL: &str = "https://api.telemetrytv.com";
 
+/// An answer to a batch is read up to this much beyond the batch's own length, in bytes: it names each flow once, as the
+/// batch does, and may say why it left some out.
+const ANSWER_ROOM_BYTES: u64 = 1024 * 1024;
+
 fn key() -> Template {
     Template::from([Piece::Key])
 }
@@ -218,6 +222,7 @@ impl Telemetry {
             method: self.method(),
             headers: vec![("Content-Type", self.content_type())],
             auth: Some(self.auth()),
+            answer_cap_bytes: plain.body.length().saturating_add(ANSWER_ROOM_BYTES),
             ..plain
         }
     }

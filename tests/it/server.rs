@@ -1,7 +1,7 @@
 //! A loopback HTTP server that keeps what it is sent and answers as told.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -38,6 +38,8 @@ const HALF_AN_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Le";
 pub(crate) enum Answer {
     /// With a status, headers and a body.
     Status(u16, &'static str, String),
+    /// With 200 and what it makes of the request.
+    Made(fn(&Request) -> String),
     /// Never; the connection stays open.
     Hang,
     /// With the first half of an answer, and then never.
@@ -182,16 +184,15 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<Request>>, answers: &Answers, sent_
     let mut writer = stream;
     while let Some(request) = next_request(&writer, &mut reader, answers) {
         let answer = answers.to(&request);
-        kept.lock().expect("no test panicked with it").push(request);
+        kept.lock().expect("no test panicked with it").push(request.clone());
         match answer {
             Answer::Status(status, headers, body) => {
-                let head = format!(
-                    "HTTP/1.1 {status} Word\r\n{headers}Content-Length: {}\r\n\r\n",
-                    body.len()
-                );
-                if writer.write_all(head.as_bytes()).is_err()
-                    || writer.write_all(body.as_bytes()).is_err()
-                {
+                if say(&mut writer, status, headers, &body).is_err() {
+                    return;
+                }
+            }
+            Answer::Made(make) => {
+                if say(&mut writer, 200, "", &make(&request)).is_err() {
                     return;
                 }
             }
@@ -229,6 +230,13 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<Request>>, answers: &Answers, sent_
             }
         }
     }
+}
+
+fn say(to: &mut impl Write, status: u16, headers: &str, body: &str) -> io::Result<()> {
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status} Word\r\n{headers}Content-Length: {length}\r\n\r\n");
+    to.write_all(head.as_bytes())?;
+    to.write_all(body.as_bytes())
 }
 
 /// The next request; it stays unread where the connection is to be reset.

@@ -42,6 +42,35 @@ jobs: [{{id: values, file: {{path: values.jsonl, format: jsonl}}}}]
     assert_eq!(requests[0].header("authorization"), Some("Basic aHVudGVyMjo="));
 }
 
+/// A job that brings so many datapoints, each for a flow of its own with a long tag.
+fn of_flows(port: u16, count: usize) -> Workspace {
+    let workspace = Workspace::new(&format!(
+        "agent: {{run_metrics: false, hostname: h, timeout: 300s, delivery_reserve: 200s}}
+outputs:
+  - telemetry: {{url: 'http://127.0.0.1:{port}', api_key: hunter2}}
+jobs: [{{id: values, file: {{path: values.jsonl, format: jsonl}}}}]
+"
+    ));
+    let line = |flow| format!("{{\"key\": \"{}\", \"value\": {flow}}}\n", tag(flow));
+    workspace.write("values.jsonl", &(0..count).map(line).collect::<String>());
+    workspace
+}
+
+fn tag(flow: usize) -> String {
+    format!("a_flow_with_a_tag_that_is_as_long_as_they_are_{flow:05}")
+}
+
+#[test]
+fn an_answer_that_names_thousands_of_flows_is_read_to_its_end() {
+    let api = api::start();
+    let count = 3_000;
+    (0..count).for_each(|flow| api.add_flow(&tag(flow), "value"));
+    let workspace = of_flows(api.port(), count);
+    workspace.run(&["run", "--once"]).exit(0).silent();
+    assert_eq!(api.lines(0), ["PATCH /data"]);
+    assert_eq!(api.flow(&tag(count - 1))["data"]["value"], count - 1);
+}
+
 /// A job that goes well, and one that fails and says its secret.
 fn failing(port: u16, tag: &str) -> Workspace {
     Workspace::new(&format!(

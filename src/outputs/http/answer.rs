@@ -10,7 +10,7 @@ use ureq::http::header;
 use super::super::Receipt;
 use crate::report::printable;
 
-/// How much of an answer to what was sent is read, in bytes.
+/// How much of an answer to what was sent is read, in bytes, where the output does not choose it.
 pub(super) const CAP_BYTES: u64 = 64 * 1024;
 /// How much is read of what was asked for, in bytes: a board with a hundred widgets has 30 KB.
 pub(super) const ASKED_CAP_BYTES: u64 = 1024 * 1024;

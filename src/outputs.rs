@@ -57,6 +57,13 @@ pub enum Receipt {
         /// Which, and what the output said.
         reason: String,
     },
+    /// The body is in but for this part of it, which the output will never accept.
+    AllBut {
+        /// What it refused, as a body.
+        part: Part,
+        /// What the output said.
+        reason: String,
+    },
     /// Not now, whatever is sent: the same body may be sent again.
     Retry {
         /// What went wrong.

@@ -146,6 +146,10 @@ impl Delivery<'_> {
                 }
                 Sent::Aside
             }
+            Receipt::AllBut { part, reason } => {
+                let sifted = Sifted::all_but(part, entry.datapoints, reason);
+                self.keep_bad(spool, entry, sifted)
+            }
             Receipt::Rejected { reason } => {
                 let sifted = self.sift(&body, entry.datapoints, reason, surroundings, deadline);
                 self.keep_bad(spool, entry, sifted)

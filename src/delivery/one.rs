@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::time::Instant;
 
+use super::sift::Sifted;
 use super::{Consignment, NO_ANSWER, Told};
 use crate::outputs::{Body, Receipt, Surroundings};
 use crate::report::{OutputReport, chain, printable};
@@ -230,20 +231,28 @@ impl<'a> Delivery<'a> {
                 self.note(&reason);
                 true
             }
+            Receipt::AllBut { part, reason } => {
+                self.count_sifted(&Sifted::all_but(part, datapoints, reason))
+            }
             Receipt::Retry { reason, .. } | Receipt::Fault { reason, .. } => {
                 self.note(&reason);
                 false
             }
             Receipt::Rejected { reason } => {
                 let sifted = self.sift(body, datapoints, reason, surroundings, deadline);
-                self.report.lost -= sifted.accepted.min(self.report.lost);
-                self.report.accepted += sifted.accepted;
-                let why = sifted.interrupted.as_ref().map(|(reason, _)| reason.as_str());
-                if let Some(reason) = why.or(sifted.bad.first().map(|bad| bad.reason.as_str())) {
-                    self.note(reason);
-                }
-                sifted.interrupted.is_none()
+                self.count_sifted(&sifted)
             }
         }
+    }
+
+    /// Counts what came of a body that is kept nowhere. Whether it was sifted to its end.
+    fn count_sifted(&mut self, sifted: &Sifted) -> bool {
+        self.report.lost -= sifted.accepted.min(self.report.lost);
+        self.report.accepted += sifted.accepted;
+        let why = sifted.interrupted.as_ref().map(|(reason, _)| reason.as_str());
+        if let Some(reason) = why.or(sifted.bad.first().map(|bad| bad.reason.as_str())) {
+            self.note(reason);
+        }
+        sifted.interrupted.is_none()
     }
 }

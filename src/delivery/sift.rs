@@ -24,6 +24,20 @@ pub(super) struct Sifted {
     pub(super) interrupted: Option<(String, Option<Duration>)>,
 }
 
+impl Sifted {
+    /// What the output itself has told of a body with so many datapoints.
+    pub(super) fn all_but(part: Part, datapoints: u64, reason: String) -> Self {
+        let refused = part.datapoints.min(datapoints);
+        let bad = vec![Bad { part, datapoints: refused, reason }];
+        Self { accepted: datapoints - refused, bad, interrupted: None }
+    }
+
+    fn add(&mut self, part: Self) {
+        self.accepted += part.accepted;
+        self.bad.extend(part.bad);
+    }
+}
+
 /// A part that an output will not have.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Bad {
@@ -80,6 +94,9 @@ pub(super) fn sift(
                 let datapoints = refused.min(part.datapoints);
                 sifted.accepted += part.datapoints - datapoints;
                 sifted.bad.push(Bad { part, datapoints, reason });
+            }
+            Receipt::AllBut { part: refused, reason } => {
+                sifted.add(Sifted::all_but(refused, part.datapoints, reason));
             }
             Receipt::Rejected { reason } => rejected = Some((part, reason)),
             Receipt::Retry { reason, after } | Receipt::Fault { reason, after } => {

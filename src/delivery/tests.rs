@@ -107,6 +107,26 @@ fn the_bad_datapoints_of_a_body_are_found_and_the_rest_goes_through_in_order() {
 }
 
 #[test]
+fn a_part_that_the_output_names_is_set_aside_and_nothing_is_searched_for() {
+    // Also where that comes out while a body is sifted: by then three parts were sent.
+    for (most, requests) in [(8, 1), (4, 3)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path()).expect("a store");
+        let spool = || Some(store.spool("out", "scripted"));
+        let output = Fake::naming("k3", most);
+        let (report, is_safe) = sent(spool(), 1, output.clone(), many(8));
+        assert_eq!((report.accepted, report.quarantined, report.waiting), (7, 1, 0));
+        assert_eq!((output.requests(), is_safe), (requests, true));
+        let aside = store.spool("out", "scripted").quarantined().entries;
+        assert_eq!(aside.iter().map(|entry| entry.datapoints).collect::<Vec<_>>(), [1]);
+        assert_eq!(sent(spool(), 2, output, many(0)).0.accepted_bodies, 0);
+
+        let (report, is_safe) = sent(None, 1, Fake::naming("k3", most), many(8));
+        assert_eq!((report.accepted, report.lost, is_safe), (7, 1, true));
+    }
+}
+
+#[test]
 fn a_body_that_is_not_sifted_to_the_end_waits_whole() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path()).expect("a store");

@@ -11,7 +11,7 @@
 //! when nothing new has come for so long.
 //!
 //! Telemetry answers 200 also when it skips flows, such as those that do not exist. The answer is read: the flows that it
-//! would not update are found and set aside with what it says, and all others are in.
+//! names are set aside with what it says, and all others are in. Where it does not name them they are searched for.
 //!
 //! `boards` are made before the first datapoints of a run are sent, each from a template with a name and a prefix of
 //! its own; the prefix is put before the tag of each of its flows. A board that is there is compared with its template,
@@ -276,7 +276,7 @@ impl Output for Telemetry {
             Err(error) => return Receipt::Retry { reason: chain(&error), after: None },
         };
         match http::post(&self.request(Post::new(&self.http, surroundings, &url, body)), deadline) {
-            Ok(answer) => answer::receipt(&answer),
+            Ok(answer) => answer::receipt(&answer, body),
             Err(error) => error.receipt(),
         }
     }

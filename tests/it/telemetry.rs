@@ -3,15 +3,15 @@
 mod api;
 mod boards;
 
+use serde_json::Value;
+
 use crate::server::{Answer, Server};
 use crate::workspace::Workspace;
 
 #[test]
 fn a_flow_that_is_skipped_is_named_and_the_others_are_in() {
-    let said = |skipped: &str| {
-        Answer::Status(200, "", format!("{{\"errors\":[],\"skipped\":[{skipped}],\"updated\":[]}}"))
-    };
-    let server = Server::answering(vec![said("\"b\""), said(""), said("\"b\"")]);
+    let said = r#"{"errors":[],"skipped":["b"],"updated":["a"]}"#;
+    let server = Server::answering(vec![Answer::Status(200, "", said.into())]);
     let workspace = Workspace::new(&format!(
         "agent: {{run_metrics: false, hostname: h}}
 outputs:
@@ -24,22 +24,24 @@ jobs: [{{id: values, file: {{path: values.jsonl, format: jsonl}}}}]
         .write("values.jsonl", "{\"key\": \"a\", \"value\": 7}\n{\"key\": \"b\", \"value\": 8}\n");
     let config = workspace.path("collector.yaml");
     let command = workspace.command(&["run", "--once", "--at", "5000"]).env("KEY", "hunter2");
-    let told =
-        command.env("COLLECTOR_CONFIG", config).finish().exit(5).says("skipped").says("(`b`)");
+    let told = command.env("COLLECTOR_CONFIG", config).finish().exit(5).says("`b` skipped");
     assert!(!told.stderr().contains("hunter2"));
     let requests = server.requests();
     let bodies: Vec<_> = requests.iter().map(|request| request.text().trim().to_owned()).collect();
-    assert_eq!(
-        bodies,
-        [
-            r#"{"data":{"a":{"value":7,"expires_at":65},"b":{"value":8,"expires_at":65}}}"#,
-            r#"{"data":{"a":{"value":7,"expires_at":65}}}"#,
-            r#"{"data":{"b":{"value":8,"expires_at":65}}}"#,
-        ]
-    );
+    let both = r#"{"data":{"a":{"value":7,"expires_at":65},"b":{"value":8,"expires_at":65}}}"#;
+    assert_eq!(bodies, [both]);
+    assert_eq!(quarantined(&workspace), ["{\"data\":{\"b\":{\"value\":8,\"expires_at\":65}}}\n"]);
     assert_eq!(requests[0].line, "PATCH /data");
     // The key as user, and no password.
     assert_eq!(requests[0].header("authorization"), Some("Basic aHVudGVyMjo="));
+}
+
+/// The bodies that are set aside.
+fn quarantined(workspace: &Workspace) -> Vec<String> {
+    let folder = "daemon/spool/telemetry.telemetry/quarantine";
+    let files = workspace.files(folder).into_iter().filter(|name| name.ends_with(".body"));
+    let read = |name: &str| std::fs::read_to_string(workspace.path(name)).expect("a body");
+    files.map(|name| read(&format!("{folder}/{name}"))).collect()
 }
 
 /// A job that brings so many datapoints, each for a flow of its own with a long tag.
@@ -52,7 +54,7 @@ jobs: [{{id: values, file: {{path: values.jsonl, format: jsonl}}}}]
 "
     ));
     let line = |flow| format!("{{\"key\": \"{}\", \"value\": {flow}}}\n", tag(flow));
-    workspace.write("values.jsonl", &(0..count).map(line).collect::<String>());
+    workspace.write("values.jsonl", (0..count).map(line).collect::<String>());
     workspace
 }
 
@@ -69,6 +71,29 @@ fn an_answer_that_names_thousands_of_flows_is_read_to_its_end() {
     workspace.run(&["run", "--once"]).exit(0).silent();
     assert_eq!(api.lines(0), ["PATCH /data"]);
     assert_eq!(api.flow(&tag(count - 1))["data"]["value"], count - 1);
+}
+
+#[test]
+fn flows_that_are_not_there_cost_no_more_requests_and_no_other_flow() {
+    let api = api::start();
+    let is_there = |flow: &usize| flow.is_multiple_of(3);
+    (0..400).filter(is_there).for_each(|flow| api.add_flow(&tag(flow), "value"));
+    let workspace = of_flows(api.port(), 400);
+    for runs in 1..=2 {
+        let run = workspace.run(&["run", "--once", "--report", "json"]);
+        let report: Value = serde_json::from_str(&run.exit(5).stdout()).expect("JSON");
+        let counts = ["accepted", "quarantined", "lost", "waiting"]
+            .map(|count| report["outputs"][0][count].as_u64().unwrap_or_default());
+        assert_eq!(counts, [134, 266, 0, 0]);
+        assert_eq!(api.lines(0).len(), runs);
+    }
+    let bodies = quarantined(&workspace);
+    assert_eq!(bodies.len(), 2, "one of each run");
+    let body: Value = serde_json::from_str(&bodies[0]).expect("JSON");
+    let flows = body["data"].as_object().expect("flows");
+    let expected = (0..400).filter(|flow| !is_there(flow)).map(tag);
+    assert_eq!(flows.keys().cloned().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    assert_eq!(api.flow(&tag(399))["data"]["value"], 399);
 }
 
 /// A job that goes well, and one that fails and says its secret.

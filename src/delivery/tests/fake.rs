@@ -49,6 +49,22 @@ impl Fake {
         })
     }
 
+    /// Names the datapoints with a key that it does not like, unless the body has more than so many.
+    pub(super) fn naming(bad: &str, most: usize) -> Arc<Self> {
+        let bad = member(bad);
+        Self::new(true, move |body, _| {
+            let refused: String = body.split_inclusive('\n').filter(|l| l.contains(&bad)).collect();
+            let reason = format!("no {bad}");
+            match refused.lines().count() as u64 {
+                0 => Receipt::Accepted,
+                _ if body.lines().count() > most => Receipt::Rejected { reason },
+                datapoints => {
+                    Receipt::AllBut { part: Part { bytes: refused.into(), datapoints }, reason }
+                }
+            }
+        })
+    }
+
     /// Fails at a body with a key, time and again.
     pub(super) fn choking(bad: &str) -> Arc<Self> {
         let bad = member(bad);

@@ -72,6 +72,7 @@ mod tests {
         let meaning = |status, text: &str| match receipt(&Answer::of(status, text)) {
             Receipt::Accepted => "accepted".to_owned(),
             Receipt::Partly { rejected, reason } => format!("{rejected} rejected, {reason}"),
+            Receipt::AllBut { .. } => "all but a part".into(),
             Receipt::Retry { .. } => "retry".into(),
             Receipt::Fault { .. } => "fault".into(),
             Receipt::Rejected { .. } => "rejected".into(),

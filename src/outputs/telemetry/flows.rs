@@ -110,6 +110,13 @@ fn part(flows: &[(&String, &&RawValue)]) -> Option<Part> {
     Some(Part { bytes, datapoints })
 }
 
+/// The flows with a wanted tag as a body of their own, and how many they are; `None` for none, and for what is no body.
+pub(super) fn only(body: &[u8], is_wanted: impl Fn(&str) -> bool) -> Option<(Part, usize)> {
+    let Batch { data } = serde_json::from_slice(body).ok()?;
+    let flows: Vec<_> = data.iter().filter(|(tag, _)| is_wanted(tag)).collect();
+    if flows.is_empty() { None } else { Some((part(&flows)?, flows.len())) }
+}
+
 /// How many datapoints an update holds.
 fn datapoints_of(flow: &RawValue) -> u64 {
     let ours = match serde_json::from_str(flow.get()) {

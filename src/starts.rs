@@ -6,6 +6,7 @@
 //!
 //! A start stays as it was said first, for as long as the counter grows: another one would mean that it began anew.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -45,9 +46,12 @@ pub fn find(
             continue;
         };
         let series = series(batch, point);
-        let last = latest.get(&series).or_else(|| known.last(&series));
         let reading = Reading { value, timestamp_ms: point.timestamp_ms, start_ms: None };
-        let Some(start_ms) = known.start(last, &reading) else { continue };
+        let start_ms = match (latest.get(&series), known.last(&series)) {
+            (None, Some(last)) => known.start(Some(&known.in_order(last, &reading)), &reading),
+            (last, _) => known.start(last, &reading),
+        };
+        let Some(start_ms) = start_ms else { continue };
         let is_known = known.before.is_some() || known.since_ms == Some(start_ms);
         *start = is_known.then_some(start_ms);
         latest.insert(series, Reading { start_ms: Some(start_ms), ..reading });
@@ -66,14 +70,26 @@ impl Known<'_> {
         (!has_ended).then_some(last)
     }
 
+    /// The reading of the last run, no later than the one of now where the clock was ahead: it would make all readings old
+    /// until the clock has come there.
+    fn in_order<'a>(&self, last: &'a Reading, now: &Reading) -> Cow<'a, Reading> {
+        let was_ahead = last.timestamp_ms > self.now_ms && last.timestamp_ms > now.timestamp_ms;
+        if was_ahead {
+            Cow::Owned(Reading { timestamp_ms: now.timestamp_ms, ..last.clone() })
+        } else {
+            Cow::Borrowed(last)
+        }
+    }
+
     /// When a counter began. `None` for a reading that is older than that: it belongs to what was before.
     fn start(&self, last: Option<&Reading>, now: &Reading) -> Option<i64> {
         let at_ms = now.timestamp_ms;
         match last {
             Some(Reading { timestamp_ms, .. }) if at_ms < *timestamp_ms => None,
-            Some(last) if !has_fallen(last, now) => last.start_ms,
-            Some(_) => Some(at_ms),
-            None => Some(self.since_ms.filter(|since_ms| *since_ms <= at_ms).unwrap_or(at_ms)),
+            Some(last) if has_fallen(last, now) => Some(at_ms),
+            // Nothing counts since the future.
+            Some(Reading { start_ms: Some(start_ms), .. }) if *start_ms <= at_ms => Some(*start_ms),
+            _ => Some(self.since_ms.filter(|since_ms| *since_ms <= at_ms).unwrap_or(at_ms)),
         }
     }
 
@@ -83,8 +99,9 @@ impl Known<'_> {
         latest: BTreeMap<String, Reading>,
         readings: &mut BTreeMap<String, Reading>,
     ) {
+        // Also where the clock was ahead by more than that.
         let is_young =
-            |old: &Reading| self.now_ms.saturating_sub(old.timestamp_ms) < READING_KEPT_MS;
+            |old: &Reading| self.now_ms.abs_diff(old.timestamp_ms) < READING_KEPT_MS.unsigned_abs();
         let away = before.iter().filter(|(series, old)| {
             !latest.contains_key(*series) && is_young(old) && self.last(series).is_some()
         });
@@ -126,7 +143,7 @@ mod tests {
     }
 
     fn known(before: Option<&BTreeMap<String, Reading>>) -> Known<'_> {
-        Known { before, since_ms: None, host: "h", same_boot: true, now_ms: 0 }
+        Known { before, since_ms: None, host: "h", same_boot: true, now_ms: 1_000 }
     }
 
     /// The starts of runs, each of which gets what the one before left.
@@ -160,6 +177,35 @@ mod tests {
     fn several_moments_are_one_sequence_and_what_is_older_is_none_of_it() {
         let runs: [&[(i64, i64)]; 2] = [&[(10, 5), (11, 6), (12, 2)], &[(9, 1), (13, 3)]];
         assert_eq!(starts(&runs, None), [Some(10), Some(10), Some(12), None, Some(12)]);
+    }
+
+    #[test]
+    fn a_run_with_the_clock_ahead_costs_no_start_of_those_after_it() {
+        let find_at = |now_ms, at_ms, value, before: &BTreeMap<_, _>| {
+            let (mut after, known) = (BTreeMap::new(), Known { now_ms, ..known(Some(before)) });
+            let starts = find(&batch(&[(at_ms, value)]), known, &mut after);
+            (starts[0], after)
+        };
+        const AHEAD: i64 = 10 * READING_KEPT_MS;
+        let (_, first) = find_at(10, 10, 5, &BTreeMap::new());
+        let (_, ahead) = find_at(AHEAD, AHEAD, 6, &first);
+        // What is read by a clock of its own may be a little late.
+        let (start_ms, after) = find_at(30, 29, 7, &ahead);
+        assert_eq!(start_ms, Some(10));
+        assert_eq!(find_at(40, 39, 8, &after).0, Some(10));
+        assert_eq!(find_at(30, 30, 1, &ahead).0, Some(30));
+        // Seen first with the clock ahead: nothing counts since the future.
+        let (start_ms, ahead) = find_at(AHEAD, AHEAD, 5, &BTreeMap::new());
+        assert_eq!(start_ms, Some(AHEAD));
+        assert_eq!(find_at(30, 30, 6, &ahead).0, Some(30));
+        // A series that is away does not keep such a reading for years.
+        let mut away = BTreeMap::new();
+        find(&batch(&[]), Known { now_ms: 30, ..known(Some(&ahead)) }, &mut away);
+        assert!(away.is_empty());
+        // A source whose clock is always ahead is none of this.
+        let (_, first) = find_at(10, 500, 5, &BTreeMap::new());
+        let (start_ms, second) = find_at(20, 510, 6, &first);
+        assert_eq!((start_ms, find_at(30, 520, 7, &second).0), (Some(500), Some(500)));
     }
 
     #[test]

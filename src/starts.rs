@@ -7,7 +7,7 @@
 //! A start stays as it was said first, for as long as the counter grows: another one would mean that it began anew.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use collectors::batch::Batch;
@@ -57,7 +57,16 @@ pub fn find(
         latest.insert(series, Reading { start_ms: Some(start_ms), ..reading });
     }
     if let Some(before) = known.before {
-        known.keep(before, latest, readings);
+        let forgotten = known.keep(before, latest, readings);
+        if !forgotten.is_empty() {
+            // The next run would say another start, which would mean that they began anew.
+            for (point, start) in batch.points().iter().zip(&mut starts) {
+                let is_said_again = *start == known.since_ms;
+                if !is_said_again && forgotten.contains(&series(batch, point)) {
+                    *start = None;
+                }
+            }
+        }
     }
     starts.into()
 }
@@ -93,12 +102,14 @@ impl Known<'_> {
         }
     }
 
+    /// Puts what the next run needs into its readings. Gives back the series that found no room.
     fn keep(
         &self,
         before: &BTreeMap<String, Reading>,
         latest: BTreeMap<String, Reading>,
         readings: &mut BTreeMap<String, Reading>,
-    ) {
+    ) -> BTreeSet<String> {
+        let mut forgotten = BTreeSet::new();
         // Also where the clock was ahead by more than that.
         let is_young =
             |old: &Reading| self.now_ms.abs_diff(old.timestamp_ms) < READING_KEPT_MS.unsigned_abs();
@@ -111,8 +122,11 @@ impl Known<'_> {
                 known.start_ms = reading.start_ms;
             } else if readings.len() < READINGS_MAX {
                 readings.insert(series, reading);
+            } else {
+                forgotten.insert(series);
             }
         }
+        forgotten
     }
 }
 
@@ -224,6 +238,28 @@ mod tests {
         let of = |known| find(&batch(&[(20, 6)]), known, &mut BTreeMap::new()).to_vec();
         assert_eq!(of(known(None)), [None]);
         assert_eq!(of(Known { since_ms: Some(15), ..known(None) }), [Some(15)]);
+    }
+
+    #[test]
+    fn what_finds_no_room_has_no_start_that_the_next_run_would_not_say_again() {
+        let reading = Reading { value: 5.into(), timestamp_ms: 10, start_ms: None };
+        let others = (1..READINGS_MAX).map(|number| (number.to_string(), reading.clone()));
+        let others: BTreeMap<_, _> = others.collect();
+        let mut two = batch(&[(10, 5)]);
+        let point = Datapoint::new("other", Value::Int(5), DataType::Counter64);
+        two.push(&point.expect("a datapoint"), "h", &[], 10).expect("room");
+        for (since_ms, expected) in
+            [(None, [Some(10), None]), (Some(3), [Some(3), Some(3)]), (Some(11), [Some(10), None])]
+        {
+            let mut before = BTreeMap::new();
+            for _ in 0..2 {
+                let mut after = others.clone();
+                let known = Known { since_ms, ..known(Some(&before)) };
+                assert_eq!(find(&two, known, &mut after).as_ref(), expected, "{since_ms:?}");
+                assert_eq!(after.len(), READINGS_MAX);
+                before = after;
+            }
+        }
     }
 
     #[test]

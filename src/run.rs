@@ -264,8 +264,9 @@ fn collect(
         let backlogs = spools
             .filter(|(output, _)| store.is_some() && output.output.can_wait())
             .map(|(output, waiting)| (output.id.as_str(), waiting));
-        let batch =
-            metrics::of_run(&jobs, backlogs, plan.started.elapsed(), &hostname, plan.now_ms);
+        let before = store.map(|store| before(store, &entrance.found, &plan.outputs));
+        let collecting = plan.started.elapsed();
+        let batch = metrics::of_run(&jobs, backlogs, before, collecting, &hostname, plan.now_ms);
         batches.push(JobBatch::new(metrics::JOB.into(), Arc::new(batch)));
     }
     let payload = Payload {
@@ -292,6 +293,16 @@ fn collect(
     }
 }
 
+/// What the runs before have left to be told.
+fn before(store: &Store, found: &Found, outputs: &[PlannedOutput]) -> metrics::Before {
+    let mut last = store.history().newest();
+    if let Some(last) = &mut last {
+        // The history may be shared with another configuration.
+        last.outputs.retain(|old| outputs.iter().any(|output| output.id == old.output));
+    }
+    metrics::Before { runs: found.state.runs, last }
+}
+
 impl Collected {
     /// What the jobs that feed this output have brought.
     fn payload_for(&self, output: &PlannedOutput) -> Payload {
@@ -312,6 +323,7 @@ impl Collected {
             state.jobs.insert(job.id.to_string(), after);
         }
         state.forget_old();
+        state.runs = state.runs.saturating_add(u64::from(!self.planned.is_empty()));
         state.clocks = clocks;
         let error = store.save_state(&state, found).err()?;
         Some(format!("the state of the jobs is not saved: {}", chain(&error)))

@@ -22,6 +22,9 @@ const JOBS_MAX: usize = 20_000;
 pub struct State {
     /// By job id. Jobs that this configuration has not are kept for a while: it may come back, or be another's.
     pub jobs: BTreeMap<String, JobState>,
+    /// How many runs had jobs.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub runs: u64,
     /// The file of the configuration that the last run had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<String>,
@@ -144,9 +147,8 @@ fn checksum(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
+fn is_zero<T: Default + PartialEq>(count: &T) -> bool {
+    *count == T::default()
 }
 
 #[cfg(test)]
@@ -165,6 +167,7 @@ mod tests {
         let clocks = Clocks { wall_ms: 7, up_ms: 5, boot_id: "b".into() };
         State {
             jobs: [("job".to_owned(), job)].into(),
+            runs: 9,
             configuration: Some("/etc/collector.yaml".into()),
             clocks: Some(clocks),
         }

@@ -50,7 +50,7 @@ pub struct Agent {
     pub program: String,
     /// The host's name in what is sent; by default the machine's own, fully qualified where it is known.
     pub hostname: Option<String>,
-    /// Whether each run adds datapoints about itself: per job its duration, success and points.
+    /// Whether each run adds datapoints about itself: its jobs, what waits, and what became of the run before.
     pub run_metrics: bool,
     /// How long a run may take. Default: four fifths of the polling interval, so that it has ended when the next begins.
     pub timeout: Option<Period>,

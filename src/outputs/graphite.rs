@@ -93,7 +93,7 @@ pub(super) fn usual_name(has_tags: bool) -> Template {
     Template::from([Piece::Target, dot(), Piece::Key, dot(), Piece::Labels])
 }
 
-/// What one of the run's own metrics is called below a prefix; all of them are gauges.
+/// What one of the run's own metrics is called below a prefix; all of them stand there as gauges.
 fn own_name(prefix: &Template) -> Template {
     let text = |text: &str| Piece::Text(text.to_owned());
     prefix.followed_by([text("."), Piece::Key, text("."), Piece::Labels, text(".gauge64")])

@@ -1,4 +1,5 @@
-//! The run's own datapoints: how long each job took, whether it worked and what it brought; what waits in each spool.
+//! The run's own datapoints: how long each job took, whether it worked and what it brought; what waits in each spool;
+//! what became of the run before.
 
 use std::time::Duration;
 
@@ -7,10 +8,20 @@ use collectors::batch::Batch;
 use collectors::datapoint::{DataType, Datapoint, Flaw, Label, Value};
 
 use super::JobReport;
+use super::record::Record;
 use crate::store::spool::Listing;
 
 /// The name under which the run's own datapoints stand beside the jobs'.
 pub const JOB: &str = "collector";
+
+/// What the runs before have left.
+#[derive(Debug)]
+pub struct Before {
+    /// How many had jobs.
+    pub runs: u64,
+    /// The last one, where that can be had.
+    pub last: Option<Record>,
+}
 
 /// The datapoints, with `hostname` as their target.
 ///
@@ -22,14 +33,23 @@ pub const JOB: &str = "collector";
 /// | `collector_job_missed_runs` | runs | int | `job`, `collector` |
 /// | `collector_run_collect_seconds` | seconds | float | |
 /// | `collector_run_refused_points` | datapoints | int | |
+/// | `collector_runs` | runs | counter64 | |
+/// | `collector_last_run_status` | exit status | int | |
+/// | `collector_last_run_duration_seconds` | seconds | float | |
+/// | `collector_output_accepted_points` | datapoints | int | `output` |
+/// | `collector_output_quarantined_points` | datapoints | int | `output` |
+/// | `collector_output_lost_points` | datapoints | int | `output` |
 /// | `collector_spool_bodies` | bodies | int | `output` |
 /// | `collector_spool_points` | datapoints | int | `output` |
 ///
 /// `collector_job_missed_runs` counts the runs that are missing since the job's last one; a run with `--once` has none.
-/// A spool is told as it was when the run began, of the outputs that have one.
+/// A spool is told as it was when the run began, of the outputs that have one. `collector_runs` counts the runs that had
+/// jobs, with this one. What the outputs will do with this run is not known yet: `collector_last_run_…` and
+/// `collector_output_…` are about the last one that the history has, and are left out where the history is in a bucket.
 pub fn of_run<'a>(
     jobs: &[JobReport],
     mut spools: impl Iterator<Item = (&'a str, &'a Listing)>,
+    before: Option<Before>,
     collecting: Duration,
     hostname: &str,
     now_ms: i64,
@@ -49,7 +69,8 @@ pub fn of_run<'a>(
         count("collector_spool_bodies", waiting.entries.len() as u64, &labels, &sink)?;
         count("collector_spool_points", waiting.datapoints(), &labels, &sink)
     });
-    if let Err(flaw) = of_run.and(of_spools) {
+    let of_past = before.map_or(Ok(()), |before| of_past(before, &sink));
+    if let Err(flaw) = of_run.and(of_spools).and(of_past) {
         log::debug!("run metrics: {flaw}");
     }
     sink.seal().unwrap_or_default().batch
@@ -64,6 +85,21 @@ fn of_job(job: &JobReport, sink: &Sink) -> Result<(), Flaw> {
         Some(runs) => count("collector_job_missed_runs", runs, &labels, sink),
         None => Ok(()),
     }
+}
+
+fn of_past(before: Before, sink: &Sink) -> Result<(), Flaw> {
+    let runs = Value::Uint(before.runs.saturating_add(1));
+    push(&Datapoint::new("collector_runs", runs, DataType::Counter64)?, sink);
+    let Some(last) = before.last else { return Ok(()) };
+    count("collector_last_run_status", last.status.into(), &[], sink)?;
+    seconds("collector_last_run_duration_seconds", last.duration(), &[], sink)?;
+    for output in &last.outputs {
+        let labels = [Label::new("output", &output.output)?];
+        count("collector_output_accepted_points", output.accepted, &labels, sink)?;
+        count("collector_output_quarantined_points", output.quarantined, &labels, sink)?;
+        count("collector_output_lost_points", output.lost, &labels, sink)?;
+    }
+    Ok(())
 }
 
 fn seconds(key: &str, duration: Duration, labels: &[Label<'_>], sink: &Sink) -> Result<(), Flaw> {

@@ -1,7 +1,7 @@
 //! A folder as the place of what lasts.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -54,6 +54,15 @@ impl Shelf for Disk {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(open(path, OpenOptions::new().read(true))?))
+    }
+
+    fn end(&self, path: &Path, cap_bytes: u64) -> io::Result<Option<Vec<u8>>> {
+        let mut file = open(path, OpenOptions::new().read(true))?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(cap_bytes)))?;
+        let mut end = Vec::new();
+        file.take(cap_bytes).read_to_end(&mut end)?;
+        Ok(Some(end))
     }
 
     fn body(&self, path: &Path, sum: Option<Sum>) -> io::Result<Body> {

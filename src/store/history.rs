@@ -10,12 +10,15 @@ use std::sync::Arc;
 
 use super::shelf::Shelf;
 use super::{Error, Store};
+use crate::report::chain;
 use crate::report::record::Record;
 
 /// A file that would grow beyond this, in bytes, is put aside; it takes the place of the one before.
 const FILE_CAP_BYTES: u64 = 1 << 20;
 /// A longer line is not read, in bytes.
 const LINE_CAP_BYTES: u64 = 16 << 20;
+/// How much of the end of a file is read for its newest line, in bytes: the report of a thousand jobs.
+const END_BYTES: u64 = 256 << 10;
 
 /// The history of the runs that share what lasts.
 #[derive(Debug, Clone)]
@@ -87,6 +90,21 @@ impl History {
         Ok(past)
     }
 
+    /// The newest run, for the price of a short read; `None` where it has another one, and where the line is not sound.
+    pub fn newest(&self) -> Option<Record> {
+        let path = self.newer();
+        let end = match self.shelf.end(&path, END_BYTES) {
+            Ok(end) => end?,
+            Err(error) => {
+                log::debug!("{}", chain(&Error::file(&path, error)));
+                return None;
+            }
+        };
+        let line = end.trim_ascii_end();
+        let start = memchr::memrchr(b'\n', line).map_or(0, |end| end + 1);
+        serde_json::from_slice(&line[start..]).ok()
+    }
+
     fn newer(&self) -> PathBuf {
         self.folder.join("history.jsonl")
     }
@@ -141,11 +159,12 @@ mod tests {
     fn the_newest_runs_come_back_in_order_and_only_the_owner_reads_them() -> Tested {
         let folder = tempfile::tempdir()?;
         let history = Store::open(folder.path())?.history();
-        assert_eq!(history.read(9, |_| true)?.records, []);
+        assert_eq!((history.read(9, |_| true)?.records.len(), history.newest()), (0, None));
         for run in ["a", "b", "c"] {
             history.append(&record(run))?;
         }
         assert_eq!(runs(&history.read(2, |_| true)?), ["b", "c"]);
+        assert_eq!(history.newest(), Some(record("c")));
         assert_eq!(runs(&history.read(9, |record| record.run != "b")?), ["a", "c"]);
         assert_eq!(fs::metadata(history.newer())?.permissions().mode() & 0o777, 0o600);
         Ok(())
@@ -159,15 +178,29 @@ mod tests {
         let whole = fs::read(history.newer())?;
         for end in 1..whole.len() - 1 {
             fs::write(history.newer(), [whole.as_slice(), &whole[..end]].concat())?;
+            assert_eq!(history.newest(), None, "cut at {end}");
             history.append(&record("b"))?;
             let past = history.read(9, |_| true)?;
             assert_eq!((runs(&past), past.unreadable), (vec!["a", "b"], 1), "cut at {end}");
         }
         // All of it but its end is there: nothing is torn.
         fs::write(history.newer(), &whole[..whole.len() - 1])?;
+        assert_eq!(history.newest(), Some(record("a")));
         history.append(&record("b"))?;
         let past = history.read(9, |_| true)?;
         assert_eq!((runs(&past), past.unreadable), (vec!["a", "b"], 0));
+        Ok(())
+    }
+
+    #[test]
+    fn of_a_long_file_the_newest_run_is_found_and_a_line_that_is_too_long_is_none() -> Tested {
+        let folder = tempfile::tempdir()?;
+        let history = Store::open(folder.path())?.history();
+        let warnings = vec!["w".repeat(300 << 10)];
+        history.append(&Record { warnings, ..record("long") })?;
+        assert_eq!(history.newest(), None);
+        history.append(&record("short"))?;
+        assert_eq!(history.newest(), Some(record("short")));
         Ok(())
     }
 
@@ -197,6 +230,7 @@ mod tests {
         assert!(made.success());
         assert!(history.append(&record("a")).is_err());
         assert!(history.read(1, |_| true).is_err());
+        assert_eq!(history.newest(), None);
         Ok(())
     }
 }

@@ -43,6 +43,11 @@ pub(super) trait Shelf: fmt::Debug + Send + Sync {
     /// A file from its beginning. Whoever reads it sees to how much.
     fn open(&self, path: &Path) -> io::Result<Box<dyn Read + Send>>;
 
+    /// The last bytes of a file, `cap_bytes` at the most; `None` where that takes as long as to read it whole.
+    fn end(&self, _path: &Path, _cap_bytes: u64) -> io::Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
     /// A body, which must sum up to that where it is known.
     fn body(&self, path: &Path, sum: Option<Sum>) -> io::Result<Body>;
 

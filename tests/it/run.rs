@@ -1,5 +1,7 @@
 //! `collector run`: the exit status tells the truth, and good jobs survive bad ones.
 
+use serde_json::Value;
+
 use crate::server::{Answer, Server, closed_port};
 use crate::workspace::{Workspace, make_pipe};
 
@@ -100,6 +102,38 @@ fn the_run_reports_on_itself() {
     for key in ["collector_job_duration_seconds", "collector_job_success", "collector_job_points"] {
         assert!(out.contains(key), "{key} is missing in {out}");
     }
+}
+
+#[test]
+fn the_run_reports_what_became_of_the_one_before() {
+    let server = Server::deciding(|_| Answer::Status(400, "", "no such thing".into()));
+    let yaml = "
+agent: {hostname: h}
+outputs:
+  - file: {path: out.jsonl}
+  - webhook: {url: 'http://127.0.0.1:PORT/'}
+jobs: [{id: dice, random: {key: dice}, outputs: [webhook]}]
+";
+    let workspace = Workspace::new(&yaml.replace("PORT", &server.port().to_string()));
+    let told = |key: &str, output: &str| {
+        let out = std::fs::read_to_string(workspace.path("out.jsonl")).expect("the output");
+        let lines = out.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+        let is_it = |line: &Value| line["key"] == key && line.to_string().contains(output);
+        let values = lines.filter(is_it).map(|line: Value| line["value"].clone());
+        values.collect::<Vec<_>>()
+    };
+    workspace.run(&["run", "--once"]).exit(5);
+    assert_eq!(told("collector_runs", ""), [1]);
+    assert_eq!(told("collector_last_run_status", ""), [0; 0]);
+    workspace.run(&["run", "--once"]).exit(5);
+    assert_eq!(told("collector_runs", ""), [1, 2]);
+    assert_eq!(told("collector_last_run_status", ""), [5]);
+    // A job's datapoint, and what the run said about itself.
+    let aside = told("collector_output_quarantined_points", "\"webhook\"")[0].as_u64();
+    assert!(aside > Some(1), "{aside:?}");
+    assert_eq!(told("collector_output_accepted_points", "\"webhook\""), [0]);
+    assert_eq!(told("collector_output_lost_points", "\"webhook\""), [0]);
+    assert_eq!(told("collector_output_quarantined_points", "\"file\""), [0]);
 }
 
 #[test]

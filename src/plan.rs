@@ -179,6 +179,25 @@ pub fn in_shard(config: &Config, shard: Option<Shard>) -> Vec<bool> {
     }))
 }
 
+/// When the enabled jobs that are asked for last started, in milliseconds since 1970.
+pub fn last_starts(
+    config: &Config,
+    only: &[String],
+    shard: Option<Shard>,
+    state: &State,
+) -> Vec<i64> {
+    let jobs = config.jobs.iter().filter(|job| job.settings.enabled);
+    jobs.zip(in_shard(config, shard))
+        .filter(|(job, is_in_shard)| *is_in_shard && is_asked_for(&job.settings.id, only))
+        .filter_map(|(job, _)| state.jobs.get(&job.settings.id)?.last_start_ms)
+        .collect()
+}
+
+/// Whether a job is among those that are asked for; none by name: all are.
+fn is_asked_for(id: &str, only: &[String]) -> bool {
+    only.is_empty() || only.iter().any(|only| only == id)
+}
+
 fn scheduled<'a>(
     job: &'a JobEntry,
     polling: &Polling,
@@ -211,13 +230,11 @@ impl Plan {
             reserve = reserve.min(timeout / 5);
         }
         let interval = polling.interval().get();
-        let is_wanted =
-            |id: &str| request.only.is_empty() || request.only.iter().any(|only| only == id);
         let mut jobs = Vec::new();
         let mut next_ms: Option<i64> = None;
         let enabled = config.jobs.into_iter().filter(|job| job.settings.enabled);
         for (job, is_in_shard) in enabled.zip(in_shard) {
-            if !is_in_shard || !is_wanted(&job.settings.id) {
+            if !is_in_shard || !is_asked_for(&job.settings.id, &request.only) {
                 continue;
             }
             let Scheduled { every, last_start_ms, turn, .. } =

@@ -74,16 +74,24 @@ fn time_ms(value: &Value) -> Option<i64> {
 }
 
 /// The run's clock: the event's time, so that an event that is delivered twice gives the same timestamps. An event that
-/// is further from now than the runs are from each other says nothing about now; then a warning says so.
+/// is further from now than the runs are from each other says nothing about now, nor does one that a younger one has
+/// overtaken: by `starts`, when the jobs last started, which no clock goes back behind. Then a warning says so.
 pub(super) fn clock(
     event_ms: Option<i64>,
     wall_ms: i64,
     interval: Duration,
+    starts: &[i64],
 ) -> (i64, Option<String>) {
     let Some(event_ms) = event_ms else { return (wall_ms, None) };
     let apart = Duration::from_millis(wall_ms.abs_diff(event_ms));
     if apart <= interval {
-        return (event_ms, None);
+        // A start that is still to come is of a clock that was wrong.
+        let is_overtaken = starts.iter().any(|start| (event_ms + 1..=wall_ms).contains(start));
+        let warning = "the event comes after a younger one: the run's clock is the present";
+        return match is_overtaken {
+            true => (wall_ms, Some(warning.to_owned())),
+            false => (event_ms, None),
+        };
     }
     let when = if event_ms < wall_ms { "old" } else { "ahead" };
     let apart = Duration::from_secs(apart.as_secs());
@@ -147,12 +155,27 @@ mod tests {
     fn an_event_that_is_hours_old_does_not_set_the_clock() {
         const MINUTE_MS: i64 = 60_000;
         let now = 1_700_000_000_000;
-        let clock = |event| clock(event, now, Duration::from_secs(300));
+        let clock = |event| clock(event, now, Duration::from_secs(300), &[]);
         assert_eq!(clock(None), (now, None));
         assert_eq!(clock(Some(now - 5 * MINUTE_MS)), (now - 5 * MINUTE_MS, None));
         let (at, warning) = clock(Some(now - 180 * MINUTE_MS));
         assert_eq!(at, now);
         assert!(warning.is_some_and(|warning| warning.contains("3h old")));
         assert_eq!(clock(Some(now + 6 * MINUTE_MS)).0, now);
+    }
+
+    #[test]
+    fn an_event_that_was_overtaken_does_not_set_the_clock_back() {
+        let now = 1_700_000_000_000;
+        let clock = |starts: &[i64]| clock(Some(now - 60_000), now, Duration::from_secs(300), starts);
+        for overtaken in [now - 59_999, now] {
+            let (at, warning) = clock(&[0, overtaken]);
+            assert_eq!(at, now);
+            assert!(warning.is_some_and(|warning| warning.contains("younger")));
+        }
+        // The same event again, and a start that a wrong clock has left.
+        for other in [now - 60_000, now + 1] {
+            assert_eq!(clock(&[0, other]), (now - 60_000, None));
+        }
     }
 }

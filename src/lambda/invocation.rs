@@ -13,7 +13,7 @@ use crate::config::{Config, Origin};
 use crate::delivery;
 use crate::heartbeat::{self, Heartbeat};
 use crate::host::wall_clock_ms;
-use crate::plan::{Plan, Request};
+use crate::plan::{self, Plan, Request};
 use crate::report::log::Log;
 use crate::report::{Report, chain};
 use crate::run::Entry;
@@ -119,7 +119,8 @@ impl Invocation {
         state: &State,
     ) -> Result<(Plan, Option<String>), Failure> {
         let interval = config.polling.interval().get();
-        let (now_ms, warning) = clock(asked.time_ms, wall_clock_ms(), interval);
+        let starts = plan::last_starts(&config, &asked.only, asked.shard, state);
+        let (now_ms, warning) = clock(asked.time_ms, wall_clock_ms(), interval, &starts);
         let ends_by = self.ends_by(MARGIN);
         let Asked { only, is_once: once, shard, .. } = asked;
         let request = Request { now_ms, started: self.started, only, once, shard, ends_by };

@@ -92,7 +92,24 @@ fn an_event_that_is_hours_old_runs_now_and_says_so() {
     let before = now_ms();
     let report = Function::start(&workspace).report(&tick(Duration::from_secs(3 * 3600)).0);
     assert!(report["timestamp_ms"].as_i64().expect("a time") >= before);
-    assert!(report["warnings"].to_string().contains("3h old"), "{report}");
+    assert!(report["warnings"].to_string().contains("the event is 3h"), "{report}");
+}
+
+#[test]
+fn an_event_that_a_younger_one_has_overtaken_sends_nothing_of_the_past() {
+    let server = Server::start();
+    let workspace = dice(server.port());
+    let function = Function::start(&workspace);
+    let (younger, younger_ms) = tick(Duration::from_secs(5));
+    let (older, _) = tick(Duration::from_secs(65));
+    let due = |event: &str| event.replace(r#""once":true"#, r#""once":false"#);
+    function.report(&due(&younger));
+    let report = function.report(&due(&older));
+    assert_eq!(report["jobs"], json!([]), "nothing is due: {report}");
+    assert!(report["warnings"].to_string().contains("comes after a younger one"), "{report}");
+    function.report(&older);
+    let times: Vec<i64> = bodies(&server).iter().map(time_of).collect();
+    assert!(times.len() == 2 && times[0] == younger_ms && times[1] > younger_ms, "{times:?}");
 }
 
 #[test]

@@ -21,6 +21,9 @@ type Fetch = dyn Fn(&[String]) -> Vec<Result<Secret, Error>> + Send + Sync;
 
 /// Where Parameter Store passes on the secrets of Secrets Manager.
 pub const SECRETS_MANAGER: &str = "/aws/reference/secretsmanager/";
+/// How long whoever has an old value waits for the new one, from when it was asked for; and the share of its own time.
+const PATIENCE: Duration = Duration::from_secs(2);
+const SHARE: u32 = 3;
 /// As many as one request may ask for.
 const BATCH: usize = 10;
 
@@ -68,8 +71,16 @@ struct Known {
     value: Option<(Secret, Instant)>,
     /// What came of asking last, where that was no value.
     error: Option<Error>,
-    /// It is being asked for.
-    is_asked: bool,
+    /// Since when it is being asked for.
+    asked: Option<Instant>,
+}
+
+impl Known {
+    /// How long the new value is waited for where there is an old one.
+    fn patience(&self, left: Duration) -> Duration {
+        let asked = self.asked.map(|asked| asked.elapsed()).unwrap_or_default();
+        PATIENCE.saturating_sub(asked).min(left / SHARE)
+    }
 }
 
 /// The parameters of this process's account.
@@ -99,8 +110,8 @@ impl Parameters {
             let known = state.known.entry(name.clone()).or_default();
             let is_fresh = known.error.is_none()
                 && known.value.as_ref().is_some_and(|(_, fetched)| fetched.elapsed() < ttl);
-            if !is_fresh && !known.is_asked {
-                known.is_asked = true;
+            if !is_fresh && known.asked.is_none() {
+                known.asked = Some(Instant::now());
                 known.error = None;
                 state.queue.push_back(name);
             }
@@ -118,21 +129,26 @@ impl Parameters {
         }
     }
 
-    /// A parameter's value: waits for it until `deadline` where it is being fetched.
+    /// A parameter's value: waits for it until `deadline` where it is being fetched, and a part of that time where an old
+    /// one can be used instead.
     ///
     /// # Errors
     /// Why it has none.
     pub fn get(&self, name: &str, deadline: Instant) -> Result<Secret, Error> {
         self.want_if_unknown(name);
         let mut state = self.0.lock();
+        let began = Instant::now();
+        let Some(known) = state.known.get(name) else { return Err(Error::Late) };
+        let all = deadline.saturating_duration_since(began);
+        let patience = known.value.as_ref().map_or(all, |_| known.patience(all));
         loop {
             let Some(known) = state.known.get(name) else { return Err(Error::Late) };
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = patience.saturating_sub(began.elapsed());
             match (&known.value, &known.error) {
-                (Some((value, _)), None) if !known.is_asked => return Ok(value.clone()),
+                (Some((value, _)), None) if known.asked.is_none() => return Ok(value.clone()),
                 (Some((value, fetched)), None) if left.is_zero() => {
                     let (value, age) = (value.clone(), fetched.elapsed());
-                    state.warnings.push(stale(name, age, &Error::Late));
+                    state.warn(stale(name, age, &Error::Late));
                     return Ok(value);
                 }
                 (_, Some(error)) => return Err(error.clone()),
@@ -209,16 +225,24 @@ impl State {
         }
     }
 
+    /// Several jobs may use one value: it is told once.
+    fn warn(&mut self, warning: String) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
     fn settle(&mut self, name: &str, result: Result<Secret, Error>) {
         let Some(known) = self.known.get_mut(name) else { return };
-        known.is_asked = false;
+        known.asked = None;
         match (result, &known.value) {
             (Ok(value), _) => {
                 known.value = Some((value, Instant::now()));
                 known.error = None;
             }
             (Err(error @ (Error::Failed(_) | Error::Late)), Some((_, fetched))) => {
-                self.warnings.push(stale(name, fetched.elapsed(), &error));
+                let warning = stale(name, fetched.elapsed(), &error);
+                self.warn(warning);
             }
             (Err(error), _) => {
                 known.value = None;

@@ -87,6 +87,13 @@ fn whoever_waits_does_so_until_its_deadline() {
     asked.recv().expect("a request");
     assert!(parameters.get("/p", Instant::now()).is_ok());
     assert_eq!(parameters.take_warnings().len(), 1);
+    // And while there is time left to use it.
+    let deadline = soon();
+    for _ in 0..2 {
+        assert!(parameters.get("/p", deadline).is_ok());
+    }
+    assert!(Instant::now() + Duration::from_secs(30) < deadline, "it has not waited to the end");
+    assert_eq!(parameters.take_warnings().len(), 1);
     answer.send(Ok("v")).expect("it waits");
 }
 

@@ -121,7 +121,7 @@ pub(crate) fn credentials() -> [(&'static str, String); 3] {
     ]
 }
 
-fn authorization(service: &str) -> String {
+pub(crate) fn authorization(service: &str) -> String {
     format!(
         "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/eu-central-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
     )

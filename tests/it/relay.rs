@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::moto::Moto;
+use crate::moto::{Moto, authorization};
 use crate::server::{Request, read_request};
 
 /// What becomes of a request.
@@ -14,11 +14,13 @@ use crate::server::{Request, read_request};
 pub(crate) enum Fate {
     /// It is answered with this status and S3's words for it.
     Refused(u16, &'static str),
+    /// The object of its path is removed, and then as with this status.
+    Removed(u16, &'static str),
     /// It is never answered.
     Swallowed,
 }
 
-/// Requests whose first line contains this, and what becomes of them.
+/// Requests whose first line or one of whose headers contains this, and what becomes of them.
 type Rule = (&'static str, Fate);
 
 /// The relay. It lives until the test process ends.
@@ -51,7 +53,7 @@ impl Relay {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// From now on this becomes of requests whose first line contains that. The first rule counts.
+    /// From now on this becomes of requests whose first line or one of whose headers contains that. The first rule counts.
     pub(crate) fn rules(&self, rules: &[Rule]) {
         *self.rules.lock().expect("no panic") = rules.to_vec();
     }
@@ -68,24 +70,37 @@ fn serve(stream: &TcpStream, behind: u16, rules: &Mutex<Vec<Rule>>, lines: &Mute
     let Some(request) = read_request(&mut reader) else { return };
     lines.lock().expect("no panic").push(request.line.clone());
     let rules = rules.lock().expect("no panic").clone();
-    let rule = rules.into_iter().find(|(part, _)| request.line.contains(part));
+    let head = request.head();
+    let rule = rules.into_iter().find(|(part, _)| head.contains(part));
     let answer = match rule {
         Some((_, Fate::Swallowed)) => {
             thread::sleep(Duration::from_secs(3_600));
             return;
         }
-        Some((_, Fate::Refused(status, words))) => {
-            let body = format!("<Error><Code>{words}</Code><Message>as told</Message></Error>");
-            format!(
-                "HTTP/1.1 {status} Word\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            )
-            .into_bytes()
+        Some((_, Fate::Refused(status, words))) => refusal(status, words),
+        Some((_, Fate::Removed(status, words))) => {
+            let removal = Request {
+                line: request.line.replacen("PUT", "DELETE", 1),
+                headers: vec![
+                    ("host".to_owned(), "127.0.0.1".to_owned()),
+                    ("authorization".to_owned(), authorization("s3")),
+                ],
+                body: Vec::new(),
+            };
+            passed_on(&removal, behind);
+            refusal(status, words)
         }
         None => passed_on(&request, behind),
     };
     // One request a connection: the answer says that it is closed.
     writer.write_all(&answer).ok();
+}
+
+fn refusal(status: u16, words: &str) -> Vec<u8> {
+    let body = format!("<Error><Code>{words}</Code><Message>as told</Message></Error>");
+    let head =
+        format!("HTTP/1.1 {status} Word\r\nConnection: close\r\nContent-Length: {}", body.len());
+    format!("{head}\r\n\r\n{body}").into_bytes()
 }
 
 fn passed_on(request: &Request, behind: u16) -> Vec<u8> {

@@ -150,6 +150,21 @@ fn runs_that_overlap_see_each_others_lock() {
 }
 
 #[test]
+fn a_lock_that_is_given_back_while_it_is_taken_over_is_had() {
+    let relay = Relay::before(moto());
+    let server = Server::start();
+    let workspace = workspace("given-back", server.port(), &relay.url(), DICE);
+    moto().put("given-back/poller/lock", "process 7 since 2026-01-31T12:00:00Z, for 0 s at most\n");
+    // S3's clock has whole seconds.
+    std::thread::sleep(Duration::from_millis(2_100));
+    // What S3 says of a write on condition where nothing is there.
+    relay.rules(&[("if-match: ", Fate::Removed(404, "NoSuchKey"))]);
+    run(&workspace, &["run", "--once"]).exit(0).says("is taken over");
+    assert_eq!(server.requests().len(), 1);
+    assert!(moto().object("given-back/poller/state.json").is_some(), "it had its store");
+}
+
+#[test]
 fn a_state_that_another_has_written_meanwhile_is_left_alone() {
     let server = Server::start();
     let slow = "[{id: slow, exec: {command: [sh, -c, 'touch begun; while [ -e begun ]; do sleep 0.05; done; echo \"{\\\"key\\\":\\\"k\\\",\\\"value\\\":1}\"'], format: jsonl}}]";

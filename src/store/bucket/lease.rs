@@ -61,12 +61,18 @@ pub(super) fn take(
                 let (key, path) = (key.to_owned(), path.to_owned());
                 return Ok(Box::new(Lease { bucket, key, path, end, content }));
             }
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(impossible(error));
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => tries += 1,
+            // What was to be taken over is gone: its holder has given it back after all.
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && condition != Condition::New
+                    && tries < TRIES =>
+            {
+                (tries, condition) = (tries + 1, Condition::New);
+                continue;
             }
-            Err(_) => {}
+            Err(error) => return Err(impossible(error)),
         }
-        tries += 1;
         let there = match bucket.get(key, HOLDER_CAP_BYTES).map_err(io::Error::from) {
             Ok(there) => there,
             // It was given back just now.

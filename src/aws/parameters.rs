@@ -261,7 +261,7 @@ fn next_batch(queue: &mut VecDeque<String>) -> Vec<String> {
     let mut batch: Vec<String> = Vec::new();
     let mut later = VecDeque::new();
     while let Some(name) = queue.pop_front() {
-        let is_twice = batch.iter().any(|known| fetch::base(known) == fetch::base(&name));
+        let is_twice = batch.iter().any(|known| fetch::are_of_one(known, &name));
         if batch.len() == BATCH || is_twice {
             later.push_back(name);
         } else {

@@ -70,8 +70,21 @@ fn find(name: &str, answer: &GetParametersOutput, region: &str) -> Result<Secret
     }
 }
 
+/// Whether an answer could give the value of one for the other: they name one parameter, as far as can be told.
+pub(super) fn are_of_one(one: &str, other: &str) -> bool {
+    path(one) == path(other)
+}
+
+/// What an ARN and a name have in common: the parameter, with neither account nor version.
+fn path(name: &str) -> &str {
+    let base = base(name);
+    let is_arn = base.starts_with("arn:");
+    let path = base.split_once(":parameter/").filter(|_| is_arn).map_or(base, |(_, path)| path);
+    path.trim_start_matches('/')
+}
+
 /// A parameter's name without its version or label. An ARN has colons of its own.
-pub(super) fn base(name: &str) -> &str {
+fn base(name: &str) -> &str {
     let (head, tail) = match name.find("parameter/").filter(|_| name.starts_with("arn:")) {
         Some(place) => name.split_at(place),
         None => name.split_at(0),
@@ -91,5 +104,16 @@ mod tests {
         let arn = "arn:aws:ssm:eu-central-1:123456789012:parameter/a/b";
         assert_eq!(base(&format!("{arn}:prod")), arn);
         assert_eq!(base(arn), arn);
+    }
+
+    #[test]
+    fn an_arn_and_a_name_may_be_one_parameter() {
+        let arn = "arn:aws:ssm:eu-central-1:123456789012:parameter/a";
+        for same in ["/a:2", "a", arn, &format!("{arn}:3")] {
+            assert!(are_of_one(arn, same) && are_of_one(same, arn), "{same}");
+        }
+        for other in ["/b", "/x/a", &format!("{arn}/b")] {
+            assert!(!are_of_one(arn, other), "{other}");
+        }
     }
 }

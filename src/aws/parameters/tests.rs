@@ -52,6 +52,10 @@ fn two_versions_of_one_parameter_are_asked_for_apart() {
     let mut queue = ["/a:1", "/b", "/a:2"].map(str::to_owned).into();
     assert_eq!(next_batch(&mut queue), ["/a:1", "/b"]);
     assert_eq!(next_batch(&mut queue), ["/a:2"]);
+    let arn = "arn:aws:ssm:eu-central-1:123456789012:parameter/a";
+    let mut queue = ["/a:2", arn].map(str::to_owned).into();
+    assert_eq!(next_batch(&mut queue), ["/a:2"]);
+    assert_eq!(next_batch(&mut queue), [arn]);
 }
 
 #[test]

@@ -120,20 +120,32 @@ fn the_state_machine_is_sound_and_its_events_are_understood() {
     );
     assert!(!run("cfn-lint", &[&file]).status.success());
 
-    // What it does with the plan, by hand.
-    let jobs = "jobs: [{id: a, random: {}}, {id: b, random: {}}]\noutputs: [{stdout: {}}]\n";
+    // A shard that fails is not passed over, and one that another run holds is tried again.
+    let map = &machine["States"]["Shards"];
+    assert_eq!(map["ToleratedFailurePercentage"], 0);
+    let task = &map["ItemProcessor"]["States"]["Run"];
+    let retried = task["Retry"].as_array().expect("a list").iter().map(|r| &r["ErrorEquals"]);
+    assert!(retried.flat_map(|errors| errors.as_array()).flatten().any(|e| e == "Collector.Locked"));
+
+    // What it does with two shards, by hand.
+    let numbers = &machine["States"]["Number"]["Parameters"]["numbers.$"];
+    assert_eq!(numbers, "States.ArrayRange(1, $.shards, 1)");
+    let selected = &map["ItemSelector"]["shard.$"];
+    assert_eq!(selected, "States.Format('{}/{}', $$.Map.Item.Value, $.shards)");
+    let payload = &task["Parameters"]["Payload"];
+    assert_eq!(payload["shard.$"], "$.shard");
+    let jobs = "jobs: [{id: a, random: {}}, {id: b, random: {}}, {id: c, random: {}}]\noutputs: [{stdout: {}}]\n";
     let workspace = Workspace::new(jobs);
-    let plan = workspace.run(&["plan", "--json"]).exit(0).stdout();
-    let plan: Value = serde_json::from_str(&plan).expect("JSON");
-    let map = &machine["States"]["Jobs"];
-    assert_eq!(map["ItemSelector"]["id.$"], "$$.Map.Item.Value.job");
-    let ids: Vec<&Value> =
-        plan.as_array().expect("a list").iter().map(|item| &item["job"]).collect();
-    let payload = &map["ItemProcessor"]["States"]["Run"]["Parameters"]["Payload"];
-    assert_eq!(payload["only.$"], "$.Items[*].id");
-    let event = json!({"once": payload["once"], "only": ids}).to_string();
-    let report = Function::start(&workspace).report(&event);
-    assert_eq!(report["jobs"].as_array().map(Vec::len), Some(2));
+    let function = Function::start(&workspace);
+    let mut ran = Vec::new();
+    for shard in ["1/2", "2/2"] {
+        let event = json!({"once": payload["once"], "shard": shard}).to_string();
+        let report = function.report(&event);
+        let jobs = report["jobs"].as_array().expect("a list").iter();
+        ran.extend(jobs.map(|job| job["job"].as_str().expect("an id").to_owned()));
+    }
+    ran.sort();
+    assert_eq!(ran, ["a", "b", "c"]);
 }
 
 #[test]

@@ -66,6 +66,58 @@ fn the_lint_of_the_translation_sees_what_is_easily_got_wrong() {
 }
 
 #[test]
+fn a_run_ends_before_the_next_one_and_silence_is_longer_than_the_pause_between_two() {
+    let workspace = Workspace::empty();
+    workspace.write("template.yaml", template());
+    let source = workspace.path("template.yaml").display().to_string();
+    let translated = good(&run("python", &["tests/template/translate.py", &source]));
+    let template: Value = serde_json::from_str(&translated).expect("JSON");
+    let allowed = |parameter: &str| -> Vec<String> {
+        let values = template["Parameters"][parameter]["AllowedValues"].as_array();
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        values.expect("a list").iter().map(text).collect()
+    };
+    let rules = template["Rules"].as_object().expect("rules");
+    let holds = |condition: &Value, parameter: &str, value: &str| -> Option<bool> {
+        let is_of = |given: &Value| given == &json!({"Ref": parameter});
+        if let Some([given, one]) = condition["Fn::Equals"].as_array().map(Vec::as_slice) {
+            return is_of(given).then(|| one == value);
+        }
+        let contains = condition["Fn::Contains"].as_array().expect("nothing else is used");
+        let one_of = contains[0].as_array().expect("a list");
+        is_of(&contains[1]).then(|| one_of.iter().any(|one| one == value))
+    };
+    let is_accepted = |rate: &str, parameter: &str, value: &str| {
+        let counting = rules.values().filter(|rule| {
+            holds(&rule["RuleCondition"], "PollingInterval", rate).expect("it is of the rate")
+        });
+        let asserted = counting.flat_map(|rule| rule["Assertions"].as_array().expect("a list"));
+        asserted.filter_map(|one| holds(&one["Assert"], parameter, value)).all(|holds| holds)
+    };
+    for rate in allowed("PollingInterval") {
+        let words: Vec<&str> = rate.trim_start_matches("rate(").trim_end_matches(')').split(' ').collect();
+        let [number, unit] = words[..] else { panic!("{rate}") };
+        let unit = match unit.trim_end_matches('s') {
+            "minute" => 60,
+            "hour" => 3_600,
+            "day" => 86_400,
+            other => panic!("{other}"),
+        };
+        let interval = number.parse::<u64>().expect("a number") * unit;
+        for timeout in allowed("Timeout") {
+            let expected = timeout.parse::<u64>().expect("a number") < interval;
+            assert_eq!(is_accepted(&rate, "Timeout", &timeout), expected, "{rate}, {timeout}");
+        }
+        // Of the alarm.
+        let periods = if rate == "rate(1 day)" { 2 } else { 1 };
+        for silence in allowed("SilenceSeconds") {
+            let expected = silence.parse::<u64>().expect("a number") * periods >= 2 * interval;
+            assert_eq!(is_accepted(&rate, "SilenceSeconds", &silence), expected, "{rate}, {silence}");
+        }
+    }
+}
+
+#[test]
 fn the_functions_policies_grant_nothing_on_everything() {
     let text = template();
     assert!(!text.contains("Resource: \"*\"") && !text.contains("Resource: '*'"));

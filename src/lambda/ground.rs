@@ -7,6 +7,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use super::failure::Failure;
 use crate::config::{Config, Environment};
@@ -15,6 +16,10 @@ use crate::payload::Agent;
 use crate::plan::Plan;
 use crate::report::Report;
 use crate::store::{Store, derived_agent_id};
+
+/// What keeps what a function must not lose.
+const LASTS: &str = "a bucket keeps them (`store: {s3: {bucket: NAME}}`), or `main.daemon_directory` on a file system \
+     that lasts";
 
 /// Where a run keeps what it keeps.
 pub(super) struct Ground {
@@ -47,7 +52,22 @@ impl Ground {
         let folder = temporary.join("collector");
         let store = Store::open(&folder).map_err(Failure::Storage)?;
         store.adopt_agent_id(program, &id).map_err(Failure::Storage)?;
-        Ok(Self { fleeting: Some(folder), has_store: config.store.is_some(), id })
+        let ground = Self { fleeting: Some(folder), has_store: config.store.is_some(), id };
+        ground.tell_once();
+        Ok(ground)
+    }
+
+    /// Says at an instance's first invocation what ends with it.
+    fn tell_once(&self) {
+        static TOLD: Once = Once::new();
+        let Some(folder) = self.fleeting.as_deref().filter(|_| !self.has_store) else { return };
+        TOLD.call_once(|| {
+            log::info!(
+                "no store is configured: the state of the jobs with its cursors and counters, what waits, what is in \
+                 quarantine and the history are in `{}`, and end with this instance of the function; {LASTS}",
+                folder.display()
+            );
+        });
     }
 
     /// The environment of a run that stands here.
@@ -82,16 +102,22 @@ impl Ground {
         )))
     }
 
-    /// Says what it means that something waits here.
+    /// Says what it means that something waits here, or was set aside here.
     pub(super) fn warn(&self, report: &mut Report) {
+        let Some(folder) = self.fleeting.as_deref().filter(|_| !self.has_store) else { return };
+        let folder = folder.display();
         let waiting: u64 = report.outputs.iter().map(|output| output.waiting).sum();
-        let is_in_danger = waiting > 0 && !self.has_store;
-        if let Some(folder) = self.fleeting.as_deref().filter(|_| is_in_danger) {
+        if waiting > 0 {
             report.warnings.push(format!(
-                "{waiting} datapoints wait in `{}`: they go out with an event that meets this instance of the function, and \
-                 are lost when AWS ends it first; a bucket keeps them (`store: {{s3: {{bucket: NAME}}}}`), or \
-                 `main.daemon_directory` on a file system that lasts",
-                folder.display()
+                "{waiting} datapoints wait in `{folder}`: they go out with an event that meets this instance of the \
+                 function, and are lost when AWS ends it first; {LASTS}"
+            ));
+        }
+        let quarantined: u64 = report.outputs.iter().map(|output| output.quarantined).sum();
+        if quarantined > 0 {
+            report.warnings.push(format!(
+                "{quarantined} datapoints were set aside in `{folder}`, where nobody can look at them or send them again, \
+                 and are lost with this instance of the function; {LASTS}"
             ));
         }
     }

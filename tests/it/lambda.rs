@@ -184,7 +184,9 @@ fn five_events_with_the_server_down_for_two_deliver_everything_once() {
 fn lost_data_fails_the_invocation_and_a_failed_job_only_on_request() {
     let server = Server::answering(vec![Reply::status(400)]);
     let lost = dice(server.port());
-    assert_eq!(Function::start(&lost).error("{}").0, "Collector.Lost");
+    let (kind, message) = Function::start(&lost).error("{}");
+    assert_eq!(kind, "Collector.Lost");
+    assert!(message.contains("1 datapoints were set aside in `"), "nobody can look: {message}");
 
     let server = Server::start();
     let failing = |agent: &str| {
@@ -205,6 +207,26 @@ jobs: [{{id: good, random: {{}}}}, {{id: bad, exec: {{command: ['false']}}}}]
     let (kind, message) = Function::start(&strict).error("{}");
     assert_eq!(kind, "Collector.JobFailed");
     assert!(message.contains("job `bad` failed"), "{message}");
+}
+
+#[test]
+fn an_instance_says_once_what_ends_with_it_and_nothing_where_a_folder_lasts() {
+    let server = Server::start();
+    let workspace = dice(server.port());
+    let told = |function: &Function| function.log().matches("no store is configured").count();
+    let function = Function::start(&workspace);
+    for _ in 0..2 {
+        function.report("{}");
+    }
+    assert_eq!(told(&function), 1, "{}", function.log());
+    assert!(function.log().contains("cursors") && function.log().contains("store: {s3:"));
+    drop(function);
+    std::fs::remove_file(workspace.path("log")).expect("the log");
+    let config = std::fs::read_to_string(workspace.path("collector.yaml")).expect("a file");
+    workspace.write("collector.yaml", format!("main: {{daemon_directory: efs}}\n{config}"));
+    let function = Function::start(&workspace);
+    function.report("{}");
+    assert_eq!(told(&function), 0);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod tree;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use collectors::Collector;
 use collectors::decode::{Problem, Segment, Side};
@@ -90,8 +91,16 @@ impl Config {
     /// # Errors
     /// Every mistake that can be found.
     pub fn load(origin: &Origin) -> Result<Self, Mistakes> {
+        Self::load_by(origin, None)
+    }
+
+    /// The same for somebody who has no time after `ends_by`: what is in AWS is waited for until then.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_by(origin: &Origin, ends_by: Option<Instant>) -> Result<Self, Mistakes> {
         let origin = &origin.absolute();
-        let (files, mistakes) = files::read(origin);
+        let (files, mistakes) = files::read(origin, ends_by);
         let mut reader = Reader { mistakes, ..Reader::default() };
         for file in &files {
             reader.take(file);

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use collectors::decode::{Problem, Segment, Side};
 use serde_json::Value;
@@ -38,15 +39,16 @@ impl File {
     }
 }
 
-/// Every file of the configuration that could be read, and what is wrong with them as files.
-pub(super) fn read(origin: &Origin) -> (Vec<File>, Vec<Mistake>) {
+/// Every file of the configuration that could be read, and what is wrong with them as files. What is far away is waited for
+/// until `ends_by`.
+pub(super) fn read(origin: &Origin, ends_by: Option<Instant>) -> (Vec<File>, Vec<Mistake>) {
     let mut reading = Reading::default();
     match origin {
         Origin::Demonstration => {
             let path = PathBuf::from("<the built-in demonstration>");
             reading.parse(Source { path, text: DEMONSTRATION.to_owned() });
         }
-        Origin::Remote(remote) => reading.remote(remote),
+        Origin::Remote(remote) => reading.remote(remote, ends_by),
         Origin::File(path) => reading.file(path),
         Origin::Directory(directory) => {
             let present = FILE_NAMES.iter().map(|name| directory.join(name));
@@ -88,9 +90,9 @@ impl Reading {
         }
     }
 
-    fn remote(&mut self, remote: &Remote) {
+    fn remote(&mut self, remote: &Remote, ends_by: Option<Instant>) {
         let path = PathBuf::from(remote.to_string());
-        match remote.fetch() {
+        match remote.fetch(ends_by) {
             Ok(text) => self.parse(Source { path, text }),
             Err(message) => self.mistakes.push(Mistake::of_file(&path, message)),
         }

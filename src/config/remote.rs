@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::Path;
 #[cfg(feature = "lambda")]
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use std::time::Instant;
 
 /// How long it is used before it is fetched again, where one process sees several runs.
 #[cfg(feature = "lambda")]
@@ -42,21 +43,23 @@ impl Remote {
 
     /// Its text, or why it cannot be had.
     #[cfg(not(feature = "lambda"))]
-    pub(super) fn fetch(&self) -> Result<String, String> {
+    pub(super) fn fetch(&self, _: Option<Instant>) -> Result<String, String> {
         Err("this build has no access to AWS; the feature `lambda` gives it".to_owned())
     }
 
-    /// Its text, or why it cannot be had.
+    /// Its text, or why it cannot be had by `ends_by`.
     #[cfg(feature = "lambda")]
-    pub(super) fn fetch(&self) -> Result<String, String> {
+    pub(super) fn fetch(&self, ends_by: Option<Instant>) -> Result<String, String> {
         use crate::report::chain;
 
+        let longest = Instant::now() + FETCH;
+        let ends_by = ends_by.map_or(longest, |end| end.min(longest));
         match self {
             Self::Parameter(name) if name.is_empty() => Err("expected `ssm:/name`".to_owned()),
             Self::Parameter(name) => {
                 let parameters = crate::aws::parameters::of_account();
                 parameters.want([name.clone()], TTL);
-                let text = parameters.get(name, Instant::now() + FETCH);
+                let text = parameters.get(name, ends_by);
                 let text = text.map_err(|error| chain(&error))?;
                 Ok(text.expose().unwrap_or_default().to_owned())
             }
@@ -64,7 +67,7 @@ impl Remote {
                 Err("expected `s3://bucket/key`".to_owned())
             }
             Self::Object { bucket, key } => {
-                let text = crate::aws::objects::text(bucket, key, TTL);
+                let text = crate::aws::objects::text(bucket, key, TTL, ends_by);
                 text.map_err(|error| chain(&error))
             }
         }
@@ -94,6 +97,6 @@ mod tests {
         assert_eq!(of("/etc/collector.yaml"), None);
         assert_eq!(of("./ssm:x"), None);
         let incomplete = of("s3://b").expect("it is meant as one");
-        assert!(incomplete.fetch().is_err());
+        assert!(incomplete.fetch(None).is_err());
     }
 }

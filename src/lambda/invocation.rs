@@ -57,7 +57,7 @@ impl Invocation {
         let asked = Asked::of(&self.event)?;
         // Programs that an earlier invocation left behind.
         collectors::end_children(Duration::ZERO);
-        let config = configuration()?;
+        let config = configuration(self.ends_by(MARGIN))?;
         let fails_on_job_failure = config.agent.fail_on_job_failure;
         let ground = Ground::new(&config, &|name| std::env::var_os(name), self.identity())?;
         let environment = |name: &str| ground.variable(name);
@@ -145,15 +145,16 @@ impl Invocation {
     }
 }
 
-/// What `COLLECTOR_CONFIG` names. What is in AWS is fetched when what is remembered of it has grown old.
-fn configuration() -> Result<Config, Failure> {
+/// What `COLLECTOR_CONFIG` names. What is in AWS is fetched when what is remembered of it has grown old, and
+/// waited for until `ends_by`.
+fn configuration(ends_by: Option<Instant>) -> Result<Config, Failure> {
     let origin = Origin::choose(None, &|name| std::env::var_os(name));
     if origin == Origin::Demonstration {
         let message = "there is none; the function's variable COLLECTOR_CONFIG names it: a file of the package, \
              `ssm:/name` or `s3://bucket/key`";
         return Err(Failure::Configuration(message.to_owned()));
     }
-    Config::load(&origin).map_err(|mistakes| Failure::Configuration(mistakes.to_string()))
+    Config::load_by(&origin, ends_by).map_err(|mistakes| Failure::Configuration(mistakes.to_string()))
 }
 
 /// The answer to a dry run: the report, and what would have been sent.

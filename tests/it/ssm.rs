@@ -1,8 +1,10 @@
 //! Secrets and configurations in AWS: real calls of the SDK, to `moto` and to a server that answers as told.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::lambda_api::Function;
+use crate::lambda_api::{Answer as Settled, Function};
 use crate::moto::{credentials, moto};
 use crate::server::{Answer, Server};
 use crate::workspace::{Invocation, Workspace};
@@ -187,6 +189,31 @@ fn the_configuration_itself_comes_from_a_parameter_or_an_object() {
         let variables: Vec<_> = variables.iter().map(|(n, value)| (*n, value.as_str())).collect();
         let function = Function::start_with(&workspace, &variables);
         assert_eq!(function.report("{}")["jobs"][0]["job"], "from-aws", "{origin}");
+    }
+}
+
+#[test]
+fn a_configuration_that_does_not_come_in_an_invocations_time_is_named_as_the_cause() {
+    let cases = [
+        ("ssm:/silent/config", "Parameter Store did not answer in time"),
+        ("s3://silent/collector.yaml", "does not answer"),
+    ];
+    for (origin, expected) in cases {
+        let silent = Server::answering(vec![Answer::Hang; 9]);
+        let workspace = Workspace::empty();
+        let endpoint = format!("http://127.0.0.1:{}", silent.port());
+        let mut variables = vec![("COLLECTOR_CONFIG", origin.to_owned())];
+        variables.push(("AWS_ENDPOINT_URL", endpoint));
+        variables.extend(credentials());
+        let variables: Vec<_> = variables.iter().map(|(n, value)| (*n, value.as_str())).collect();
+        let function = Function::start_with(&workspace, &variables);
+        match function.invoke_within("{}", Duration::from_secs(3)) {
+            Settled::Error(kind, message) => {
+                assert_eq!(kind, "Collector.Configuration", "{message}");
+                assert!(message.contains(origin) && message.contains(expected), "{message}");
+            }
+            answer @ Settled::Response(_) => panic!("{answer:?}"),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::delivery;
 use crate::plan::PlannedOutput;
 use crate::report::chain;
 use crate::shard::Shard;
-use crate::store::lock::{Lock, NotLocked};
+use crate::store::lock::{Lock, NotLocked, Term};
 use crate::store::spool::Listing;
 use crate::store::state::Found;
 use crate::store::{self, Place, Store};
@@ -67,7 +67,8 @@ pub fn enter(
     let left = entry.killed_at.map(|end| end.saturating_duration_since(now));
     let lease = config.agent.timeout(&config.polling).get() + AFTERWARDS;
     let lease = left.map_or(lease, |left| left.min(lease));
-    let lock = match store.lock(entry.wait_until.unwrap_or(now), lease) {
+    let wait_until = entry.wait_until.unwrap_or(now);
+    let lock = match store.lock(Term { wait_until, lease, killed_at: entry.killed_at }) {
         Ok(lock) => Some(lock),
         Err(held @ NotLocked::Held { .. }) => return Err(held),
         // There it is the first thing that is written.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::lock::{Holding, NotLocked};
+use super::lock::{Holding, NotLocked, Term};
 use super::shelf::{Contents, Fill, Measure, Shelf, Version};
 use super::spool::{Sum, checksum};
 use crate::aws::bucket as s3;
@@ -207,13 +207,8 @@ impl Shelf for Bucket {
         Ok(())
     }
 
-    fn lock(
-        &self,
-        path: &Path,
-        deadline: Instant,
-        lease: Duration,
-    ) -> Result<Box<dyn Holding>, NotLocked> {
-        lease::take(&self.bucket, self.key(path), path, deadline, lease)
+    fn lock(&self, path: &Path, term: Term) -> Result<Box<dyn Holding>, NotLocked> {
+        lease::take(&self.bucket, self.key(path), path, term)
     }
 }
 

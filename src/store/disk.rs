@@ -4,11 +4,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, CWD, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
 
-use super::lock::{Holding, NotLocked};
+use super::lock::{Holding, NotLocked, Term};
 use super::shelf::{Contents, Fill, Measure, Shelf, Version};
 use super::spool::{Sum, checksum};
 use super::{durable, lock};
@@ -157,13 +157,8 @@ impl Shelf for Disk {
         Ok(utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
-    fn lock(
-        &self,
-        path: &Path,
-        deadline: Instant,
-        _: Duration,
-    ) -> Result<Box<dyn Holding>, NotLocked> {
-        lock::of_file(path, deadline)
+    fn lock(&self, path: &Path, term: Term) -> Result<Box<dyn Holding>, NotLocked> {
+        lock::of_file(path, term.wait_until)
     }
 }
 

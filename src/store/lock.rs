@@ -23,6 +23,17 @@ pub struct Lock {
     held: Box<dyn Holding>,
 }
 
+/// When a lock is wanted, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Term {
+    /// Until when it is waited for.
+    pub wait_until: Instant,
+    /// How long it is held where nobody notices that its holder has died, as in a bucket.
+    pub lease: Duration,
+    /// When its holder is ended from outside, and cannot give it back any more.
+    pub killed_at: Option<Instant>,
+}
+
 /// A lock that is held, for as long as this lives.
 pub(super) trait Holding: fmt::Debug + Send {
     /// Adds lines for others to read.
@@ -48,13 +59,12 @@ pub enum NotLocked {
 }
 
 impl Store {
-    /// Takes the lock, waiting for it until `deadline`. In a bucket, where nobody notices that a run has died, it ends
-    /// after `lease`.
+    /// Takes the lock.
     ///
     /// # Errors
     /// [`NotLocked`].
-    pub fn lock(&self, deadline: Instant, lease: Duration) -> Result<Lock, NotLocked> {
-        let held = self.shelf.lock(&self.root.join("lock"), deadline, lease)?;
+    pub fn lock(&self, term: Term) -> Result<Lock, NotLocked> {
+        let held = self.shelf.lock(&self.root.join("lock"), term)?;
         Ok(Lock { held })
     }
 }
@@ -137,11 +147,12 @@ mod tests {
     fn one_holds_it_and_the_next_learns_who() -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let store = Store::open(folder.path())?;
-        let lock = store.lock(Instant::now(), Duration::ZERO)?;
-        let told = store.lock(Instant::now(), Duration::ZERO).map(drop).unwrap_err().to_string();
+        let term = Term { wait_until: Instant::now(), lease: Duration::ZERO, killed_at: None };
+        let lock = store.lock(term)?;
+        let told = store.lock(term).map(drop).unwrap_err().to_string();
         assert!(told.contains(&format!("process {} since 20", std::process::id())), "{told}");
         drop(lock);
-        store.lock(Instant::now(), Duration::ZERO)?;
+        store.lock(term)?;
         Ok(())
     }
 }

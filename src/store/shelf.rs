@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use super::lock::{Holding, NotLocked};
+use super::lock::{Holding, NotLocked, Term};
 use super::spool::Sum;
 use crate::outputs::Body;
 
@@ -90,14 +90,8 @@ pub(super) trait Shelf: fmt::Debug + Send + Sync {
     /// Makes a file as old as it is, where this machine's clock was set ahead by `leap` since it was written.
     fn correct_age(&self, path: &Path, leap: Duration) -> io::Result<()>;
 
-    /// Takes the lock with that path, waiting for it until `deadline`. Where nobody notices that its holder has died it is
-    /// held for `lease`.
-    fn lock(
-        &self,
-        path: &Path,
-        deadline: Instant,
-        lease: Duration,
-    ) -> Result<Box<dyn Holding>, NotLocked>;
+    /// Takes the lock with that path.
+    fn lock(&self, path: &Path, term: Term) -> Result<Box<dyn Holding>, NotLocked>;
 }
 
 /// What lies in a folder.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::lambda_api::Answer as Settled;
 use crate::moto::moto;
 use crate::relay::{Fate, Relay};
-use crate::server::{Server, closed_port};
+use crate::server::{Answer, Server, closed_port};
 use crate::store::{DICE, instance, run, tick, workspace};
 
 const DENIED: Fate = Fate::Refused(403, "AccessDenied");
@@ -82,6 +82,25 @@ fn an_invocation_that_has_a_second_left_ends_in_time_where_s3_is_silent() {
     assert_eq!(kind, "Collector.Waiting", "{message}");
     assert!(message.contains("does not answer") && message.contains("timeout"), "{message}");
     assert!(!server.requests().is_empty());
+}
+
+#[test]
+fn a_lock_that_is_not_given_back_in_time_takes_no_report_with_it() {
+    let relay = Relay::before(moto());
+    // All of the time is used up before the lock is given back.
+    let server = Server::answering(vec![Answer::Hang]);
+    let workspace = workspace("not-back", server.port(), &relay.url(), DICE);
+    relay.rules(&[
+        ("DELETE /not-back/poller/lock", Fate::Swallowed),
+        ("PUT /not-back/poller/state.json", Fate::Swallowed),
+        (" /not-back/poller/history.jsonl", Fate::Swallowed),
+    ]);
+    let function = instance(&workspace);
+    match function.invoke_within(&tick(5, true).0, Duration::from_secs(3)) {
+        Settled::Error(kind, message) => assert_eq!(kind, "Collector.Waiting", "{message}"),
+        answer @ Settled::Response(_) => panic!("{answer:?}"),
+    }
+    assert!(function.log().contains("is not given back, and holds until its lease ends"));
 }
 
 #[test]

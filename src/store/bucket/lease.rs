@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::super::lock::{HOLDER_CAP_BYTES, Holding, NotLocked, held, holder};
+use super::super::lock::{HOLDER_CAP_BYTES, Holding, NotLocked, Term, held, holder};
 use super::super::{Error, durable};
 use crate::aws::bucket::{Bucket, Condition};
 use crate::report::chain;
@@ -35,18 +35,17 @@ struct Lease {
     content: Mutex<(String, String)>,
 }
 
-/// Takes the lock, waiting for it until `deadline`.
+/// Takes the lock.
 pub(super) fn take(
     bucket: &Bucket,
     key: io::Result<&str>,
     path: &Path,
-    deadline: Instant,
-    lease: Duration,
+    term: Term,
 ) -> Result<Box<dyn Holding>, NotLocked> {
     let impossible = |error| NotLocked::Impossible(Error::file(path, error));
     let key = key.map_err(impossible)?;
     let random = durable::random_suffix().map_err(impossible)?;
-    let lease = lease + SLACK;
+    let lease = term.lease + SLACK;
     let text = format!("{}, for {} s at most, {random}\n", holder(), lease.as_secs());
     let mut tries = 0;
     let mut condition = Condition::New;
@@ -56,8 +55,9 @@ pub(super) fn take(
             Ok(tag) => {
                 let content = Mutex::new((text, tag));
                 let end = began + lease;
-                // It is given back when others have no time any more.
-                let bucket = bucket.clone().until(Some(end));
+                // It is given back when others have no time any more, by a holder that has.
+                let last = term.killed_at.map_or(end, |killed_at| killed_at.min(end));
+                let bucket = bucket.clone().until(Some(last));
                 let (key, path) = (key.to_owned(), path.to_owned());
                 return Ok(Box::new(Lease { bucket, key, path, end, content }));
             }
@@ -89,7 +89,7 @@ pub(super) fn take(
             condition = Condition::Is(tag);
             continue;
         }
-        if Instant::now() + PAUSE > deadline {
+        if Instant::now() + PAUSE > term.wait_until {
             return Err(held(path, &said));
         }
         (tries, condition) = (0, Condition::New);

@@ -141,6 +141,14 @@ impl Shelf for Bucket {
         Ok(path)
     }
 
+    fn retract(&self, path: &Path, error: io::Error) -> io::Error {
+        let is_unsettled = s3_error(&error).is_some_and(s3::Error::is_unsettled);
+        if !is_unsettled || self.remove(path).is_ok() {
+            return error;
+        }
+        io::Error::new(error.kind(), Doubtful(error))
+    }
+
     fn write(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         self.put(path, content, &Condition::None).map(drop)
     }
@@ -212,8 +220,22 @@ impl Shelf for Bucket {
     }
 }
 
+/// A file that S3 has perhaps, though it did not say so.
+#[derive(Debug, thiserror::Error)]
+#[error("it may be in the bucket all the same, and then is sent twice")]
+struct Doubtful(#[source] io::Error);
+
+/// The error of a bucket.
+fn s3_error(error: &io::Error) -> Option<&s3::Error> {
+    let inner = error.get_ref()?;
+    match inner.downcast_ref::<Doubtful>() {
+        Some(Doubtful(error)) => s3_error(error),
+        None => inner.downcast_ref(),
+    }
+}
+
 /// Whether an error of a bucket says nothing about the file; `None`: it is none of a bucket.
 pub(super) fn is_passing(error: &io::Error) -> Option<bool> {
-    let error = error.get_ref()?.downcast_ref::<s3::Error>()?;
+    let error = s3_error(error)?;
     Some(error.is_passing() || error.is_denied())
 }

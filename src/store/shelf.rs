@@ -54,6 +54,13 @@ pub(super) trait Shelf: fmt::Debug + Send + Sync {
     /// Makes a file durable whose name depends on what is written, where nothing may be there yet.
     fn create(&self, folder: &Path, fill: &mut Fill<'_>) -> io::Result<PathBuf>;
 
+    /// Sees to it that a file is not there whose making failed with `error`, and that nobody else makes; gives back why it
+    /// failed, and that it may be there all the same where that cannot be helped.
+    fn retract(&self, path: &Path, error: io::Error) -> io::Error {
+        let _ = path;
+        error
+    }
+
     /// Makes a file durable in place of what is there.
     fn write(&self, path: &Path, content: &[u8]) -> io::Result<()>;
 

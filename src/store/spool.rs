@@ -97,7 +97,7 @@ impl Spool {
     /// Makes a body durable.
     ///
     /// # Errors
-    /// [`Error`] when it could not be written whole; nothing is left then.
+    /// [`Error`] when it could not be written whole; nothing is left then, or the error says that something may be.
     pub fn put(
         &self,
         timestamp_ms: i64,
@@ -106,7 +106,7 @@ impl Spool {
     ) -> Result<(Entry, Encoded), Error> {
         let failed = |error| Error::file(&self.folder, error);
         let random = durable::random_suffix().map_err(failed)?;
-        let (mut encode, mut written) = (Some(encode), None);
+        let (mut encode, mut written, mut place) = (Some(encode), None, None);
         let mut fill = |to: &mut dyn io::Write| {
             // A shelf fills a file once.
             let encode = encode.take().ok_or_else(|| io::Error::other("a body is made once"))?;
@@ -115,9 +115,16 @@ impl Spool {
             let (at, sum) = (sortable(timestamp_ms), to.sum());
             let name = format!("{at}-{run}-{random}-{}.{sum}.body", encoded.datapoints);
             written = Some((encoded, sum));
+            place = Some(self.folder.join(&name));
             Ok(name.into())
         };
-        let path = self.shelf.create(&self.folder, &mut fill).map_err(failed)?;
+        let created = self.shelf.create(&self.folder, &mut fill);
+        let path = created.map_err(|error| {
+            failed(match place {
+                Some(place) => self.shelf.retract(&place, error),
+                None => error,
+            })
+        })?;
         let (encoded, sum) = written.unwrap_or_default();
         let sum = Some(sum);
         Ok((Entry { timestamp_ms, datapoints: encoded.datapoints, path, sum }, encoded))

@@ -18,6 +18,8 @@ pub(crate) enum Fate {
     Removed(u16, &'static str),
     /// It is never answered.
     Swallowed,
+    /// It is passed on, and its answer is kept.
+    Unanswered,
 }
 
 /// Requests whose first line or one of whose headers contains this, and what becomes of them.
@@ -74,6 +76,11 @@ fn serve(stream: &TcpStream, behind: u16, rules: &Mutex<Vec<Rule>>, lines: &Mute
     let rule = rules.into_iter().find(|(part, _)| head.contains(part));
     let answer = match rule {
         Some((_, Fate::Swallowed)) => {
+            thread::sleep(Duration::from_secs(3_600));
+            return;
+        }
+        Some((_, Fate::Unanswered)) => {
+            passed_on(&request, behind);
             thread::sleep(Duration::from_secs(3_600));
             return;
         }

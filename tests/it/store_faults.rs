@@ -124,6 +124,24 @@ fn what_cannot_be_put_into_the_bucket_is_sent_at_once_and_otherwise_counted_as_l
 }
 
 #[test]
+fn a_body_whose_writing_is_not_answered_does_not_come_twice_or_that_is_told() {
+    const TWICE: &str = "it may be in the bucket all the same, and then is sent twice";
+    let relay = Relay::before(moto());
+    let server = Server::start();
+    let workspace = workspace("unanswered", server.port(), &relay.url(), DICE);
+    let put = ("PUT /unanswered/poller/spool/", Fate::Unanswered);
+    relay.rules(&[put]);
+    let told = run(&workspace, &["run", "--once"]).exit(0).says("cannot spool").stderr();
+    assert!(!told.contains(TWICE), "{told}");
+    assert_eq!(server.requests().len(), 1);
+    relay.rules(&[put, ("DELETE /unanswered/poller/spool/", DENIED)]);
+    run(&workspace, &["run", "--once"]).exit(0).says("cannot spool").says(TWICE);
+    relay.rules(&[]);
+    run(&workspace, &["spool", "send"]).exit(0).prints("1 datapoints in 1 bodies");
+    assert_eq!(server.requests().len(), 3, "the second body came twice, the first did not");
+}
+
+#[test]
 fn a_body_that_cannot_be_fetched_goes_on_waiting_and_one_that_is_damaged_does_not() {
     let relay = Relay::before(moto());
     let port = closed_port();

@@ -84,6 +84,22 @@ impl Error {
         matches!(self, Self::Unavailable(_) | Self::Request { .. } | Self::NoTime)
     }
 
+    /// Whether what was asked for may have been done all the same: it was sent, and its answer did not come, or not whole.
+    pub fn is_unsettled(&self) -> bool {
+        use ureq::{Error as Failed, Timeout};
+
+        match self {
+            Self::Request { source, .. } => match &**source {
+                Failed::Io(error) => error.kind() != io::ErrorKind::ConnectionRefused,
+                Failed::Timeout(phase) => !matches!(phase, Timeout::Resolve | Timeout::Connect),
+                Failed::HostNotFound | Failed::ConnectionFailed => false,
+                _ => true,
+            },
+            Self::Broken(_) | Self::NoTag => true,
+            _ => false,
+        }
+    }
+
     /// Whether the same request may succeed in a moment, and failed quickly.
     pub(super) fn is_worth_another_try(&self) -> bool {
         match self {
@@ -144,6 +160,17 @@ mod tests {
         let xml = "<?xml?><Error><Code>NoSuchKey</Code><Message>Not there</Message></Error>";
         assert_eq!(words(xml), "NoSuchKey: Not there");
         assert_eq!(words("<html>\u{1b}"), "<html>\\u{1b}");
+    }
+
+    #[test]
+    fn only_what_was_sent_and_not_answered_may_have_been_done() {
+        let request = |source| Error::Request { at: "S3".into(), source: Box::new(source) };
+        let io = |kind: io::ErrorKind| request(ureq::Error::Io(kind.into()));
+        assert!(request(ureq::Error::Timeout(ureq::Timeout::Global)).is_unsettled());
+        assert!(io(io::ErrorKind::ConnectionReset).is_unsettled());
+        assert!(!io(io::ErrorKind::ConnectionRefused).is_unsettled());
+        assert!(!request(ureq::Error::HostNotFound).is_unsettled());
+        assert!(!Error::Changed { tries: 1 }.is_unsettled() && !Error::NoTime.is_unsettled());
     }
 
     #[test]

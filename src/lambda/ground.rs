@@ -15,6 +15,7 @@ use crate::outputs::Surroundings;
 use crate::payload::Agent;
 use crate::plan::Plan;
 use crate::report::Report;
+use crate::run::Entrance;
 use crate::store::{Store, derived_agent_id};
 
 /// What keeps what a function must not lose.
@@ -27,7 +28,7 @@ pub(super) struct Ground {
     fleeting: Option<PathBuf>,
     /// Whether what waits is kept elsewhere.
     has_store: bool,
-    /// The agent's id.
+    /// The agent's id, made from the function's ARN. A bucket may hold another.
     id: String,
 }
 
@@ -100,6 +101,18 @@ impl Ground {
             lost.id,
             lost.output.destination(&surroundings).url
         )))
+    }
+
+    /// Says that the agent's id is a guess where the bucket, which may hold another, could not be asked.
+    pub(super) fn doubt(&self, entrance: &Entrance, program: &str) -> Option<String> {
+        let is_unasked = self.has_store && matches!(entrance.store(), Some(Err(_)));
+        let folder = self.fleeting.as_deref().filter(|_| is_unasked)?;
+        let known = Store::at(folder).known_agent_id(program).ok().flatten()?;
+        (known == self.id).then(|| {
+            "the agent's id is the one made from the function's ARN: whether the bucket holds another, from before it was a \
+             function, cannot be asked now"
+                .to_owned()
+        })
     }
 
     /// Says what it means that something waits here, or was set aside here.

@@ -73,8 +73,10 @@ impl Invocation {
         let (mut plan, warning) = self.plan(config, asked, &entrance.found.state)?;
         ground.check(&plan)?;
         let stop = Stop::default();
+        let doubt = ground.doubt(&entrance, &plan.program);
         let finish = |mut report: Report| {
             report.warnings.extend(warning);
+            report.warnings.extend(doubt);
             ground.warn(&mut report);
             report.warnings.iter().for_each(|warning| log::warn!("{warning}"));
             report

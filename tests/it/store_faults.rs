@@ -58,6 +58,7 @@ fn where_s3_is_away_the_run_goes_on_and_the_next_one_finds_everything() {
         "{message}"
     );
     assert!(message.contains("nobody knows what waits for it"), "{message}");
+    assert!(message.contains("the agent's id is the one made from the function's ARN"), "{message}");
     assert_eq!(server.requests().len(), 1);
 }
 

@@ -11,9 +11,10 @@ use super::args::{Common, Spool, SpoolCommand, SpoolShow};
 use super::failure::Failure;
 use super::{load, say, shard};
 use crate::config::{Config, Environment};
-use crate::report::Status;
+use crate::report::{Status, chain};
 use crate::run::Entrance;
 use crate::shard::Shard;
+use crate::store::lock::NotLocked;
 use crate::store::{Place, Store};
 use bodies::Bodies;
 
@@ -56,6 +57,13 @@ fn changeable(entrance: &Entrance) -> Result<&Store, Failure> {
         Some(Err(error)) => Err(Failure::from(error)),
         None => Err(no_place()),
     }
+}
+
+/// The exit status where the lock could not be kept, which is told: another may be at work by now.
+fn turned_out(kept: Result<(), NotLocked>) -> Option<Status> {
+    let error = kept.err()?;
+    say(format_args!("error: {}", chain(&error)));
+    Some(Status::Locked)
 }
 
 fn no_place() -> Failure {

@@ -167,7 +167,8 @@ mod tests {
     #[test]
     fn an_event_that_was_overtaken_does_not_set_the_clock_back() {
         let now = 1_700_000_000_000;
-        let clock = |starts: &[i64]| clock(Some(now - 60_000), now, Duration::from_secs(300), starts);
+        let clock =
+            |starts: &[i64]| clock(Some(now - 60_000), now, Duration::from_secs(300), starts);
         for overtaken in [now - 59_999, now] {
             let (at, warning) = clock(&[0, overtaken]);
             assert_eq!(at, now);

@@ -156,7 +156,8 @@ fn configuration(ends_by: Option<Instant>) -> Result<Config, Failure> {
              `ssm:/name` or `s3://bucket/key`";
         return Err(Failure::Configuration(message.to_owned()));
     }
-    Config::load_by(&origin, ends_by).map_err(|mistakes| Failure::Configuration(mistakes.to_string()))
+    Config::load_by(&origin, ends_by)
+        .map_err(|mistakes| Failure::Configuration(mistakes.to_string()))
 }
 
 /// The answer to a dry run: the report, and what would have been sent.

@@ -70,7 +70,7 @@ pub fn enter(
     let wait_until = entry.wait_until.unwrap_or(now);
     let lock = match store.lock(Term { wait_until, lease, killed_at: entry.killed_at }) {
         Ok(lock) => Some(lock),
-        Err(held @ NotLocked::Held { .. }) => return Err(held),
+        Err(held @ (NotLocked::Held { .. } | NotLocked::Taken { .. })) => return Err(held),
         // There it is the first thing that is written.
         Err(NotLocked::Impossible(error)) if matches!(place, Place::Bucket(..)) => {
             let (place, source) = (place.clone(), Box::new(error));
@@ -138,6 +138,22 @@ impl Entrance {
     /// Why it cannot be used.
     pub fn store(&self) -> Option<Result<&Store, &store::Error>> {
         Some(self.store.as_ref()?.as_ref())
+    }
+
+    /// Begins the lease of the lock anew, where there is one.
+    ///
+    /// # Errors
+    /// [`NotLocked::Taken`] when it is another's by now.
+    pub fn renew_lock(&self) -> Result<(), NotLocked> {
+        self.lock.as_ref().map_or(Ok(()), Lock::renew)
+    }
+
+    /// The same where half of the lease is over.
+    ///
+    /// # Errors
+    /// As [`Entrance::renew_lock`].
+    pub fn keep_lock(&self) -> Result<(), NotLocked> {
+        self.lock.as_ref().map_or(Ok(()), Lock::keep)
     }
 
     /// Whether bodies wait for one of these outputs, or perhaps.

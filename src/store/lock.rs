@@ -38,6 +38,16 @@ pub struct Term {
 pub(super) trait Holding: fmt::Debug + Send {
     /// Adds lines for others to read.
     fn tell(&self, lines: &str);
+
+    /// Begins its lease anew, where it has one.
+    fn renew(&self) -> Result<(), NotLocked> {
+        Ok(())
+    }
+
+    /// The same where half of the lease is over.
+    fn keep(&self) -> Result<(), NotLocked> {
+        Ok(())
+    }
 }
 
 /// Why the lock could not be had.
@@ -52,6 +62,14 @@ pub enum NotLocked {
         holder: String,
         /// The jobs that it runs, as far as it has told.
         jobs: Vec<String>,
+    },
+    /// It was held for too long, and is another's.
+    #[error(
+        "`{path}` was held for longer than its lease, and another run has taken it: what is not done yet is left"
+    )]
+    Taken {
+        /// The lock's file.
+        path: PathBuf,
     },
     /// Nobody can have it here.
     #[error("no lock is held, so that two runs at once are possible")]
@@ -70,6 +88,22 @@ impl Store {
 }
 
 impl Lock {
+    /// Begins the lock's lease anew, where it has one.
+    ///
+    /// # Errors
+    /// [`NotLocked::Taken`] when another has it.
+    pub fn renew(&self) -> Result<(), NotLocked> {
+        self.held.renew()
+    }
+
+    /// The same where half of the lease is over. Whoever works through many things asks for it before each.
+    ///
+    /// # Errors
+    /// As [`Lock::renew`].
+    pub fn keep(&self) -> Result<(), NotLocked> {
+        self.held.keep()
+    }
+
     /// Tells others what this run does, a job a line behind the line that says who it is.
     pub fn tell_jobs<'a>(&self, jobs: impl Iterator<Item = &'a str>) {
         let lines: String = jobs.map(|job| format!("{job}\n")).collect();

@@ -95,7 +95,8 @@ fn a_run_ends_before_the_next_one_and_silence_is_longer_than_the_pause_between_t
         asserted.filter_map(|one| holds(&one["Assert"], parameter, value)).all(|holds| holds)
     };
     for rate in allowed("PollingInterval") {
-        let words: Vec<&str> = rate.trim_start_matches("rate(").trim_end_matches(')').split(' ').collect();
+        let words: Vec<&str> =
+            rate.trim_start_matches("rate(").trim_end_matches(')').split(' ').collect();
         let [number, unit] = words[..] else { panic!("{rate}") };
         let unit = match unit.trim_end_matches('s') {
             "minute" => 60,
@@ -112,7 +113,11 @@ fn a_run_ends_before_the_next_one_and_silence_is_longer_than_the_pause_between_t
         let periods = if rate == "rate(1 day)" { 2 } else { 1 };
         for silence in allowed("SilenceSeconds") {
             let expected = silence.parse::<u64>().expect("a number") * periods >= 2 * interval;
-            assert_eq!(is_accepted(&rate, "SilenceSeconds", &silence), expected, "{rate}, {silence}");
+            assert_eq!(
+                is_accepted(&rate, "SilenceSeconds", &silence),
+                expected,
+                "{rate}, {silence}"
+            );
         }
     }
 }
@@ -177,7 +182,9 @@ fn the_state_machine_is_sound_and_its_events_are_understood() {
     assert_eq!(map["ToleratedFailurePercentage"], 0);
     let task = &map["ItemProcessor"]["States"]["Run"];
     let retried = task["Retry"].as_array().expect("a list").iter().map(|r| &r["ErrorEquals"]);
-    assert!(retried.flat_map(|errors| errors.as_array()).flatten().any(|e| e == "Collector.Locked"));
+    assert!(
+        retried.flat_map(|errors| errors.as_array()).flatten().any(|e| e == "Collector.Locked")
+    );
 
     // What it does with two shards, by hand.
     let numbers = &machine["States"]["Number"]["Parameters"]["numbers.$"];

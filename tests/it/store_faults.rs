@@ -58,7 +58,10 @@ fn where_s3_is_away_the_run_goes_on_and_the_next_one_finds_everything() {
         "{message}"
     );
     assert!(message.contains("nobody knows what waits for it"), "{message}");
-    assert!(message.contains("the agent's id is the one made from the function's ARN"), "{message}");
+    assert!(
+        message.contains("the agent's id is the one made from the function's ARN"),
+        "{message}"
+    );
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -200,6 +203,23 @@ fn a_lock_that_is_given_back_while_it_is_taken_over_is_had() {
     run(&workspace, &["run", "--once"]).exit(0).says("is taken over");
     assert_eq!(server.requests().len(), 1);
     assert!(moto().object("given-back/poller/state.json").is_some(), "it had its store");
+}
+
+#[test]
+fn a_command_that_has_held_the_lock_for_too_long_stops_before_it_sends() {
+    let relay = Relay::before(moto());
+    let server = Server::answering(vec![Answer::status(400)]);
+    let workspace = workspace("outlived", server.port(), &relay.url(), DICE);
+    run(&workspace, &["run", "--once"]).exit(5);
+    relay.take_lines();
+    relay.rules(&[("if-match: ", Fate::Removed(412, "PreconditionFailed"))]);
+    run(&workspace, &["spool", "send", "--quarantined"])
+        .exit(6)
+        .says("`s3://outlived/poller/lock` was held for longer than its lease");
+    let lines = relay.take_lines();
+    let locks = lines.iter().filter(|line| line.starts_with("PUT") && line.ends_with("/lock"));
+    assert_eq!(locks.count(), 2, "it is taken, and renewed: {lines:#?}");
+    assert_eq!(server.requests().len(), 1, "nothing more is sent");
 }
 
 #[test]

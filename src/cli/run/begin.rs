@@ -150,7 +150,7 @@ fn leave_standard_output(plan: &mut Plan, is_demonstration: bool) -> Result<(), 
 fn turned_away(options: &Run, due: &[&str], held: &NotLocked) -> Status {
     let is_at_work = |job: &&str| match held {
         NotLocked::Held { jobs, .. } => jobs.iter().any(|running| running == job),
-        NotLocked::Impossible(_) => false,
+        NotLocked::Taken { .. } | NotLocked::Impossible(_) => false,
     };
     if !options.once && due.iter().all(is_at_work) {
         return Status::Success;

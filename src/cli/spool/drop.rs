@@ -6,7 +6,7 @@ use super::super::args::{Common, SpoolDrop};
 use super::super::run::enter;
 use super::super::say;
 use super::bodies::{Bodies, Found, Place};
-use super::{Failure, changeable};
+use super::{Failure, changeable, turned_out};
 use crate::config::{Config, Environment};
 use crate::report::{Status, chain};
 use crate::shard::Shard;
@@ -39,7 +39,12 @@ pub(super) fn drop(
         meant = bodies.of(options.selection.output.as_deref(), place)?;
     }
     let (mut dropped, mut datapoints, mut is_whole) = (0_u64, 0_u64, bodies.errors.is_empty());
+    let mut turned_out_with = None;
     for found in meant {
+        turned_out_with = turned_out(entrance.keep_lock());
+        if turned_out_with.is_some() {
+            break;
+        }
         match found.spool.give_up(&found.entry) {
             Ok(()) => {
                 dropped += 1;
@@ -53,6 +58,9 @@ pub(super) fn drop(
     }
     if !common.quiet {
         writeln!(io::stdout(), "dropped {datapoints} datapoints in {dropped} bodies")?;
+    }
+    if let Some(status) = turned_out_with {
+        return Ok(status);
     }
     Ok(if is_whole { Status::Success } else { Status::Usage })
 }

@@ -7,7 +7,7 @@ use super::super::args::{Common, SpoolSend};
 use super::super::run::{append_log, enter, tell_failures};
 use super::super::{planned, say, signals};
 use super::bodies::{Bodies, Place, no_such_output};
-use super::{Failure, changeable};
+use super::{Failure, changeable, turned_out};
 use crate::config::{Config, Environment};
 use crate::host::wall_clock_ms;
 use crate::plan::Request;
@@ -50,10 +50,17 @@ pub(super) fn send(
         for body in bodies.of(None, Place::Quarantine)? {
             // What nobody sends stays where it is.
             let is_sent = body.is_configured && receiving.contains(&body.output);
+            if is_sent && let Some(status) = turned_out(entrance.keep_lock()) {
+                return Ok(status);
+            }
             if is_sent && let Err(error) = body.spool.restore(&body.entry) {
                 unmoved += 1;
                 say(format_args!("error: {}", chain(&error)));
             }
+        }
+        // The run has the time of a whole lease.
+        if let Some(status) = turned_out(entrance.renew_lock()) {
+            return Ok(status);
         }
     }
     let now_ms = wall_clock_ms();

@@ -5,13 +5,13 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::lock::{HOLDER_CAP_BYTES, Holding, NotLocked, Term, held, holder};
 use super::super::{Error, durable};
-use crate::aws::bucket::{Bucket, Condition};
+use crate::aws::bucket::{self as s3, Bucket, Condition};
 use crate::report::chain;
 
 /// How often a lock that is held is tried again.
@@ -29,10 +29,19 @@ struct Lease {
     bucket: Bucket,
     key: String,
     path: PathBuf,
+    term: Term,
+    held: Mutex<Held>,
+}
+
+/// How far a lock is held.
+#[derive(Debug)]
+struct Held {
     /// When it is not ours any more.
     end: Instant,
-    /// What it says, and what it is called.
-    content: Mutex<(String, String)>,
+    /// What it says.
+    text: String,
+    /// What it is called in this version.
+    tag: String,
 }
 
 /// Takes the lock.
@@ -53,13 +62,9 @@ pub(super) fn take(
         let began = Instant::now();
         match bucket.put(key, text.as_bytes(), &condition).map_err(io::Error::from) {
             Ok(tag) => {
-                let content = Mutex::new((text, tag));
-                let end = began + lease;
-                // It is given back when others have no time any more, by a holder that has.
-                let last = term.killed_at.map_or(end, |killed_at| killed_at.min(end));
-                let bucket = bucket.clone().until(Some(last));
+                let held = Mutex::new(Held { end: began + lease, text, tag });
                 let (key, path) = (key.to_owned(), path.to_owned());
-                return Ok(Box::new(Lease { bucket, key, path, end, content }));
+                return Ok(Box::new(Lease { bucket: bucket.clone(), key, path, term, held }));
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => tries += 1,
             // What was to be taken over is gone: its holder has given it back after all.
@@ -106,26 +111,82 @@ fn lease_of(text: &str) -> Duration {
     seconds.map_or(UNKNOWN_LEASE, Duration::from_secs)
 }
 
+impl Lease {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bucket for somebody who has time as long as the lock is held, and there is somebody.
+    fn bucket(&self, held: &Held) -> Bucket {
+        let end = self.term.killed_at.map_or(held.end, |killed_at| killed_at.min(held.end));
+        self.bucket.clone().until(Some(end))
+    }
+
+    /// Writes it anew, with which its lease begins anew.
+    fn put(&self, bucket: &Bucket, held: &mut Held, text: String) -> Result<(), io::Error> {
+        let began = Instant::now();
+        let put =
+            |tag: &str| bucket.put(&self.key, text.as_bytes(), &Condition::Is(tag.to_owned()));
+        held.tag = match put(&held.tag) {
+            Err(changed @ s3::Error::Changed { .. }) => {
+                let there = bucket.get(&self.key, HOLDER_CAP_BYTES)?;
+                // What was written last has got there without an answer.
+                let is_ours = String::from_utf8_lossy(&there.bytes).lines().next()
+                    == held.text.lines().next();
+                put(&there.tag.filter(|_| is_ours).ok_or(changed)?)?
+            }
+            tag => tag?,
+        };
+        (held.text, held.end) = (text, began + self.term.lease + SLACK);
+        Ok(())
+    }
+}
+
 impl Holding for Lease {
     fn tell(&self, lines: &str) {
-        let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = format!("{}{lines}", content.0);
-        // For others it ends a little later then. They find out by waiting, where this cannot be written.
-        match self.bucket.put(&self.key, text.as_bytes(), &Condition::Is(content.1.clone())) {
-            Ok(tag) => *content = (text, tag),
-            Err(error) => log::debug!("`{}`: {}", self.path.display(), chain(&error)),
+        let mut held = self.held();
+        let text = format!("{}{lines}", held.text);
+        // Others find it out by waiting, where this cannot be written.
+        if let Err(error) = self.put(&self.bucket(&held), &mut held, text) {
+            log::debug!("`{}`: {}", self.path.display(), chain(&error));
+        }
+    }
+
+    fn keep(&self) -> Result<(), NotLocked> {
+        let left = self.held().end.saturating_duration_since(Instant::now());
+        if left > self.term.lease / 2 { Ok(()) } else { self.renew() }
+    }
+
+    fn renew(&self) -> Result<(), NotLocked> {
+        let mut held = self.held();
+        let text = held.text.clone();
+        // It may be ours still when its lease has ended: then nobody wanted it.
+        let bucket = self.bucket.clone().until(self.term.killed_at);
+        match self.put(&bucket, &mut held, text) {
+            Ok(()) => Ok(()),
+            Err(error) => match error.kind() {
+                io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound => {
+                    Err(NotLocked::Taken { path: self.path.clone() })
+                }
+                // It is held for a while yet.
+                _ if Instant::now() < held.end => {
+                    log::debug!("`{}`: {}", self.path.display(), chain(&error));
+                    Ok(())
+                }
+                _ => Err(NotLocked::Impossible(Error::file(&self.path, error))),
+            },
         }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        let held = self.held();
         // By then it is perhaps another's.
-        if Instant::now() >= self.end {
+        if Instant::now() >= held.end {
             return;
         }
-        let content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = self.bucket.delete(&self.key, Some(&content.1)) {
+        if let Err(error) = self.bucket(&held).delete(&self.key, Some(&held.tag)) {
             let (path, why) = (self.path.display(), chain(&error));
             log::warn!("`{path}` is not given back, and holds until its lease ends: {why}");
         }

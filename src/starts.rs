@@ -119,7 +119,10 @@ impl Known<'_> {
         let away: Vec<_> = away.map(|(series, old)| (series.clone(), old.clone())).collect();
         for (series, reading) in latest.into_iter().chain(away) {
             if let Some(known) = readings.get_mut(&series) {
-                known.start_ms = reading.start_ms;
+                // The rates keep a reading that they have no use for as it was.
+                let is_newer = reading.timestamp_ms >= known.timestamp_ms;
+                let start_ms = reading.start_ms;
+                *known = if is_newer { reading } else { Reading { start_ms, ..known.clone() } };
             } else if readings.len() < READINGS_MAX {
                 readings.insert(series, reading);
             } else {
@@ -271,5 +274,21 @@ mod tests {
         readings.insert(name.clone(), reading);
         find(&batch, known(Some(&BTreeMap::new())), &mut readings);
         assert_eq!(readings[&name].start_ms, Some(10));
+    }
+
+    #[test]
+    fn a_fall_is_seen_where_the_rates_kept_an_older_reading() {
+        let mut before = BTreeMap::new();
+        let start_of = |value: i64, at: i64, before: &mut BTreeMap<String, Reading>| {
+            let batch = batch(&[(at, value)]);
+            // As the rates of another key leave it.
+            let mut readings = before.clone();
+            let starts = find(&batch, known(Some(before)), &mut readings);
+            *before = readings;
+            starts[0]
+        };
+        assert_eq!(start_of(5, 10, &mut before), Some(10));
+        assert_eq!(start_of(1_000, 20, &mut before), Some(10));
+        assert_eq!(start_of(10, 30, &mut before), Some(30));
     }
 }

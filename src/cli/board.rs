@@ -13,7 +13,7 @@ use crate::host::{fully_qualified_name, wall_clock_ms};
 use crate::outputs::Surroundings;
 use crate::outputs::telemetry::{Board, Telemetry};
 use crate::payload::Agent;
-use crate::report::{Status, chain};
+use crate::report::{Status, chain, printable};
 use crate::secrets;
 use crate::store::fallback_agent_id;
 
@@ -62,7 +62,7 @@ fn dump(
             Ok(Status::Success)
         }
         Err(why) => {
-            say(format_args!("error: output `{}`: {why}", output.id));
+            say(format_args!("error: output `{}`: {}", output.id, printable(&why)));
             Ok(Status::JobFailed)
         }
     }
@@ -104,7 +104,7 @@ fn apply(
             match applied {
                 Ok(applied) => writeln!(io::stdout(), "board `{}`: {applied}", board.name)?,
                 Err(why) => {
-                    say(format_args!("error: board `{}`: {why}", board.name));
+                    say(format_args!("error: board `{}`: {}", board.name, printable(&why)));
                     status = Status::JobFailed;
                 }
             }

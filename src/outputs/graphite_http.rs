@@ -225,8 +225,8 @@ impl Output for GraphiteHttp {
         if self.url.uri().query().is_some() {
             clash(&["url"], "the URL has a query, which `/metrics` cannot be added to");
         }
-        if self.http.auth.is_some() && self.token.is_some() {
-            clash(&["http", "auth"], "`token` says who asks: give one of them");
+        if let Some(option) = self.http.says_who().filter(|_| self.token.is_some()) {
+            clash(&["http", option], "`token` says who asks: give one of them");
         }
         if self.user.is_some() && self.token.is_none() {
             clash(&["user"], "`user` needs `token`");

@@ -17,14 +17,15 @@
 //! its own; the prefix is put before the tag of each of its flows. A board that is there is compared with its template,
 //! widget by widget: what is missing is added, what differs is replaced, and widgets that the template does not know
 //! stay. A flow that is there keeps its data. What goes wrong while a board is made is taken back. As long as a board
-//! cannot be made its flows may be missing, so the datapoints wait in the spool. To compare takes two requests a run for
+//! cannot be made its flows may be missing, so the datapoints wait in the spool. A board that many machines share is best
+//! made by `board apply` first: two that begin at once would each make it. To compare takes two requests a run for
 //! each board, and one for each of its flows. `collector board dump NAME` prints a board as a template, `collector board
 //! apply` sees to the boards now.
 //!
 //! With `error_tag` a job that fails is told at the flow of that tag, made of text, `{job}` and `{host}`, with the
 //! reason, in which the job's secrets are hidden; one with `alert_after` when its time has come. It is said once the
-//! run's datapoints are in, and is about this run: when Telemetry cannot be asked now, nothing waits, and the report has
-//! a warning. The next run says it again if it is still so.
+//! run's datapoints are in, and only then, and is about this run: nothing of it waits, and what Telemetry does not take
+//! is a warning. The next run says it again if it is still so.
 //!
 //! ```yaml
 //! outputs:
@@ -330,8 +331,8 @@ impl Output for Telemetry {
                 "neither `tag` nor `property` has `{key}`: all values would be one property",
             );
         }
-        if self.http.auth.is_some() {
-            clash(&["http", "auth"], "`api_key` says who asks: leave out `http.auth`");
+        if let Some(option) = self.http.says_who() {
+            clash(&["http", option], "`api_key` says who asks: leave this out");
         }
         if self.url.as_ref().is_some_and(|url| url.uri().query().is_some()) {
             clash(&["url"], "the URL has a query, which no path can be added to");

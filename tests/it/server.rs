@@ -26,6 +26,7 @@ impl Request {
     }
 
     /// The first line and the headers, a line each.
+    #[cfg(feature = "lambda")]
     pub(crate) fn head(&self) -> String {
         let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}"));
         std::iter::once(self.line.clone()).chain(headers).collect::<Vec<_>>().join("\n")

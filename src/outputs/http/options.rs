@@ -76,12 +76,22 @@ impl Http {
         if self.sigv4.is_some() && self.auth.is_some() {
             clash("sigv4", "`auth` says who asks too: give one of them");
         }
+        if self.sigv4.is_some()
+            && self.headers.keys().any(|name| *name.get() == header::AUTHORIZATION)
+        {
+            clash("headers", "`sigv4` sets this header too: give one of them");
+        }
         if let Some(auth) = &self.auth
             && self.headers.keys().any(|name| *name.get() == auth.header_name())
         {
             clash("headers", "`auth` sets this header too: give one of them");
         }
         problems
+    }
+
+    /// What of these options says who asks, for an output with options of its own for that.
+    pub fn says_who(&self) -> Option<&'static str> {
+        self.auth.as_ref().map(|_| "auth").or(self.sigv4.as_ref().map(|_| "sigv4"))
     }
 
     /// The headers of the configuration as they may be shown, by their names; of an output that has `auth` of its own,

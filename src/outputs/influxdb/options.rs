@@ -177,8 +177,8 @@ pub(super) fn conflicts(options: &InfluxDb) -> Vec<Problem> {
     if options.password.is_some() && options.username.is_none() {
         clash(&["password"], "`password` needs `username`".into());
     }
-    if options.http.auth.is_some() && options.auth().is_some() {
-        clash(&["http", "auth"], "it is already given who asks: leave out `http.auth`".into());
+    if let Some(option) = options.http.says_who().filter(|_| options.auth().is_some()) {
+        clash(&["http", option], "it is already given who asks: leave this out".into());
     }
     if options.url.uri().query().is_some() {
         clash(&["url"], "the URL has a query, which is made of the other options".into());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
 use super::super::http::Answer;
@@ -16,8 +16,15 @@ const FLOWS_NAMED: usize = 5;
 /// What became of the flows.
 #[derive(Deserialize)]
 struct Said {
+    #[serde(deserialize_with = "list")]
     errors: Vec<Json>,
+    #[serde(deserialize_with = "list")]
     skipped: Vec<Json>,
+}
+
+/// A list that is there; some servers say `null` for an empty one.
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Json>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 pub(super) fn receipt(answer: &Answer, body: &Body) -> Receipt {
@@ -89,6 +96,7 @@ mod tests {
     fn only_what_says_that_nothing_was_skipped_is_accepted() {
         for (status, text, expected) in [
             (200, r#"{"errors":[],"skipped":[],"updated":["a"]}"#, "Accepted"),
+            (200, r#"{"errors":null,"skipped":null,"updated":["a"]}"#, "Accepted"),
             (200, r#"{"errors":[],"skipped":["a"],"updated":[]}"#, "AllBut"),
             (200, r#"{"errors":[{"a":"no"}],"skipped":[],"updated":["b"]}"#, "AllBut"),
             // Nobody knows which flow is meant.

@@ -23,8 +23,8 @@ pub(super) fn tell(api: &Api<'_>, tag: &Template, payload: &Payload) -> Vec<Stri
         let Err(error) = told else { continue };
         let (job, why) = (&batch.job, chain(&error));
         untold.push(format!("that job `{job}` failed is not told: {why}"));
-        if let Error::Http(_) = error {
-            // Nobody is there any more: the others need not wait for that.
+        if matches!(error, Error::Http(_)) || error.after().is_some() {
+            // Nobody is there any more, or wants to be asked: the others need not wait for that.
             untold.extend(
                 rest.by_ref()
                     .map(|batch| format!("that job `{}` failed is not told: as above", batch.job)),

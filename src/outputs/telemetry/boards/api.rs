@@ -50,7 +50,7 @@ pub(super) struct Ids {
     #[serde(deserialize_with = "id")]
     pub(super) id: String,
     #[serde(default)]
-    pub(super) flow_ids: Vec<String>,
+    flow_ids: Option<Vec<String>>,
     #[serde(default)]
     flow_id: Option<String>,
 }
@@ -76,7 +76,8 @@ fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
 impl Ids {
     /// The flow that the widget shows.
     pub(super) fn flow(&self) -> Option<&str> {
-        self.flow_ids.first().or(self.flow_id.as_ref()).map(String::as_str)
+        let first = self.flow_ids.as_ref().and_then(|ids| ids.first());
+        first.or(self.flow_id.as_ref()).map(String::as_str)
     }
 }
 
@@ -101,10 +102,10 @@ impl Api<'_> {
             Some(Json::Array(widgets)) => widgets,
             // Some versions name the widgets only.
             _ => {
-                let ids = board.remove("widget_ids").unwrap_or_else(|| json!([]));
-                let ids: Vec<String> = serde_json::from_value(ids).map_err(strange)?;
+                let ids = board.remove("widget_ids").unwrap_or_default();
+                let ids: Option<Vec<String>> = serde_json::from_value(ids).map_err(strange)?;
                 let widget = |id: &String| self.must_get(&format!("/widgets/{}", escaped(id)));
-                ids.iter().map(widget).collect::<Result<_, Error>>()?
+                ids.iter().flatten().map(widget).collect::<Result<_, Error>>()?
             }
         };
         let ids = serde_json::from_value(Json::Array(widgets.clone())).map_err(strange)?;

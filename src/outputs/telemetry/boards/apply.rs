@@ -138,7 +138,14 @@ fn mend(api: &Api<'_>, layout: &Layout, id: &str, prefix: &str) -> Result<Applie
 
 /// Deletes what was made, the last first.
 fn take_back(api: &Api<'_>, made: Vec<String>, error: Error) -> Error {
-    let left: Vec<_> = made.into_iter().rev().filter(|path| api.delete(path).is_err()).collect();
+    let mut is_answered = true;
+    let mut is_left = |path: &String| {
+        let deleted = if is_answered { api.delete(path) } else { return true };
+        // Where nobody answers any more, none of the others needs to be waited for.
+        is_answered = !matches!(deleted, Err(Error::Http(_)));
+        deleted.is_err()
+    };
+    let left: Vec<_> = made.into_iter().rev().filter(|path| is_left(path)).collect();
     if left.is_empty() {
         return error;
     }

@@ -76,20 +76,25 @@ pub struct Flow {
 }
 
 impl Widget {
-    /// Whether it is of the same kind, in the same place and of the same size.
-    pub(super) fn looks_like(&self, other: &Self) -> bool {
+    /// Whether it is of the same kind, in the same place and of the same size as the template says.
+    pub(super) fn looks_like(&self, template: &Self) -> bool {
         let all = |widget: &Self| {
             let Self { column, row, width, height, in_board_index, background, .. } = widget;
             [column, row, width, height, in_board_index, background].map(comparable)
         };
-        self.variant == other.variant && all(self) == all(other)
+        self.variant == template.variant && agree(all(self), all(template))
     }
 
-    /// Whether it is of the same kind and begins at the same place.
-    pub(super) fn begins_like(&self, other: &Self) -> bool {
+    /// Whether it is of the same kind and begins at the same place as the template says.
+    pub(super) fn begins_like(&self, template: &Self) -> bool {
         let place = |widget: &Self| [&widget.column, &widget.row].map(comparable);
-        self.variant == other.variant && place(self) == place(other)
+        self.variant == template.variant && agree(place(self), place(template))
     }
+}
+
+/// What the template leaves open is for the server to choose.
+fn agree<const N: usize>(own: [Json; N], template: [Json; N]) -> bool {
+    own.iter().zip(&template).all(|(own, wanted)| wanted.is_null() || own == wanted)
 }
 
 /// What is the same on the wire: 1 and 1.0; nothing and an empty text.

@@ -25,7 +25,6 @@ mod graphite;
 mod graphite_http;
 mod halves;
 pub mod http;
-mod in_order;
 mod influxdb;
 mod json_array;
 pub mod json_lines;

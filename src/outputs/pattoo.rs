@@ -32,6 +32,7 @@ mod checksum;
 mod encode;
 mod equality;
 mod halve;
+mod in_order;
 mod json;
 mod label_sets;
 mod limits;

@@ -1,11 +1,9 @@
 //! A payload as line protocol: a line for each datapoint.
 
 use std::io::{self, Write};
-use std::thread::available_parallelism;
 
 use collectors::datapoint::{DataType, Value};
 
-use super::super::in_order::write_in_order;
 use super::super::template::Template;
 use super::escape;
 use super::names::{Id, Name, Names, NamesOf, TagsOf, Texts};
@@ -13,12 +11,8 @@ use super::places::{Place, Places};
 use super::series::Series;
 use crate::payload::{Encoded, JobBatch, Payload};
 
-/// So many lines are made at once.
+/// So many lines are written at once. Threads that make them cost more than they save on a busy machine.
 const PIECE_LINES: usize = 1024;
-/// Below so many pieces a thread costs more than it saves.
-const PIECES_ALONE: usize = 8;
-/// More threads would wait for the one that writes.
-const THREADS_MAX: usize = 4;
 /// InfluxDB counts nanoseconds in 64 bits: so many milliseconds before and after 1970.
 const TIME_LIMIT_MS: u64 = i64::MAX as u64 / 1_000_000;
 
@@ -49,20 +43,13 @@ pub(super) fn encode(
     let mut encoded = Encoded::default();
     let lines = Lines::new(payload, layout, &mut encoded);
     encoded.datapoints = lines.all.len() as u64;
-    let pieces: Vec<&[Line]> = lines.all.chunks(PIECE_LINES).collect();
-    let make = |end: &mut LineEnd, piece: usize, out: &mut Vec<u8>| {
-        pieces[piece].iter().for_each(|line| lines.write(line, payload, layout, end, out));
-    };
-    write_in_order(pieces.len(), threads(pieces.len()), LineEnd::default, make, to)?;
-    Ok(encoded)
-}
-
-/// How many threads are worth their while.
-fn threads(pieces: usize) -> usize {
-    if pieces < PIECES_ALONE {
-        return 1;
+    let (mut end, mut piece) = (LineEnd::default(), Vec::new());
+    for some in lines.all.chunks(PIECE_LINES) {
+        piece.clear();
+        some.iter().for_each(|line| lines.write(line, payload, layout, &mut end, &mut piece));
+        to.write_all(&piece)?;
     }
-    available_parallelism().map_or(1, |available| available.get().min(THREADS_MAX))
+    Ok(encoded)
 }
 
 /// What a line is made of: the place of its datapoint, its name, and its set of tags.

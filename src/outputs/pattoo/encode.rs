@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 use std::thread::available_parallelism;
 
-use super::super::in_order::write_in_order;
+use super::in_order::write_in_order;
 use super::json;
 use super::limits::Limits;
 use super::numbering::number_pairs;

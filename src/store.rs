@@ -1,7 +1,7 @@
 //! What lasts between runs: the agent's identity, the state of the jobs, the spool and the history, in one folder that
 //! only its owner can read, or below a prefix of a bucket in S3 (feature `lambda`).
 //!
-//! What a file means stands here; the few things that are done to files are [`shelf`]'s, once for each kind of place.
+//! What a file means stands here; the few things that are done to files are `shelf`'s, once for each kind of place.
 
 #[cfg(feature = "lambda")]
 mod bucket;

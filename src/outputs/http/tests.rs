@@ -271,3 +271,13 @@ fn what_cannot_go_together_is_told() {
         assert_eq!(path, format!("http.{place}"));
     }
 }
+
+#[cfg(feature = "lambda")]
+#[test]
+fn a_signature_takes_the_place_of_no_other_credentials() {
+    let sigv4 = options("{sigv4: {service: s}, headers: {authorization: x}}");
+    let problems = sigv4.conflicts();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(collectors::decode::Path(&problems[0].path).to_string(), "http.headers");
+    assert_eq!(sigv4.says_who(), Some("sigv4"));
+}

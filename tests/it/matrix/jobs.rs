@@ -65,7 +65,9 @@ fn panics() -> Seen {
     let json = serde_json::to_value(&report).expect("JSON");
     let status = i32::from(report.status.code());
     let first = Ended::reported(status, &json, json.to_string());
-    Seen { first, next: run(&workspace) }
+    // This process had the lock, and so has a child of another thread for as long as it is not yet its own program.
+    let next = workspace.run(&["run", "--once", "--report", "json", "--wait", "10s"]);
+    Seen { first, next: Ended::of(&next) }
 }
 
 pub(super) const FAULTS: &[Fault] = &[

@@ -17,8 +17,8 @@ use crate::report::record::Record;
 const FILE_CAP_BYTES: u64 = 1 << 20;
 /// A longer line is not read, in bytes.
 const LINE_CAP_BYTES: u64 = 16 << 20;
-/// How much of the end of a file is read for its newest line, in bytes: the report of a thousand jobs.
-const END_BYTES: u64 = 256 << 10;
+/// How much of the end of a file is read for its newest line, in bytes: the report of some jobs, else of a thousand.
+const ENDS_BYTES: [u64; 2] = [8 << 10, 256 << 10];
 
 /// The history of the runs that share what lasts.
 #[derive(Debug, Clone)]
@@ -93,16 +93,22 @@ impl History {
     /// The newest run, for the price of a short read; `None` where it has another one, and where the line is not sound.
     pub fn newest(&self) -> Option<Record> {
         let path = self.newer();
-        let end = match self.shelf.end(&path, END_BYTES) {
-            Ok(end) => end?,
-            Err(error) => {
-                log::debug!("{}", chain(&Error::file(&path, error)));
-                return None;
+        for cap_bytes in ENDS_BYTES {
+            let end = match self.shelf.end(&path, cap_bytes) {
+                Ok(end) => end?,
+                Err(error) => {
+                    log::debug!("{}", chain(&Error::file(&path, error)));
+                    return None;
+                }
+            };
+            let line = end.trim_ascii_end();
+            let start = memchr::memrchr(b'\n', line).map(|end| end + 1);
+            let is_whole = start.is_some() || (end.len() as u64) < cap_bytes;
+            if is_whole {
+                return serde_json::from_slice(&line[start.unwrap_or(0)..]).ok();
             }
-        };
-        let line = end.trim_ascii_end();
-        let start = memchr::memrchr(b'\n', line).map_or(0, |end| end + 1);
-        serde_json::from_slice(&line[start..]).ok()
+        }
+        None
     }
 
     fn newer(&self) -> PathBuf {
@@ -201,6 +207,10 @@ mod tests {
         assert_eq!(history.newest(), None);
         history.append(&record("short"))?;
         assert_eq!(history.newest(), Some(record("short")));
+        // Longer than what is read at first.
+        let middle = Record { warnings: vec!["w".repeat(20 << 10)], ..record("middle") };
+        history.append(&middle)?;
+        assert_eq!(history.newest(), Some(middle));
         Ok(())
     }
 

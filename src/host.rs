@@ -54,10 +54,10 @@ pub struct Clocks {
 }
 
 impl Clocks {
-    /// What they show; `None` where the kernel does not say.
-    pub fn now() -> Option<Self> {
+    /// What they show in this boot; `None` where the kernel does not say.
+    pub fn now(boot_id: &str) -> Option<Self> {
         let up_ms = milliseconds_up(&fs::read_to_string("/proc/uptime").ok()?)?;
-        Some(Self { wall_ms: wall_clock_ms(), up_ms, boot_id: boot_id()? })
+        Some(Self { wall_ms: wall_clock_ms(), up_ms, boot_id: boot_id.to_owned() })
     }
 
     /// By how much the wall clock was set ahead since `before`, which is of the same boot: nobody knows for how long a

@@ -50,7 +50,7 @@ pub fn run(
     let found = &entrance.found;
     log::debug!("collected after {}", table::short(collected.started.elapsed()));
     let waiting = std::mem::take(&mut collected.waiting);
-    let clocks = Clocks::now();
+    let clocks = collected.boot_id.as_deref().and_then(Clocks::now);
     let corrected = collected
         .store
         .as_ref()
@@ -168,6 +168,8 @@ struct Collected {
     /// Why the agent's id is not known, though there is one.
     anonymous: Option<String>,
     heeds_pauses: bool,
+    /// Which boot this is, where the kernel says.
+    boot_id: Option<String>,
     /// What waited for each output when the jobs had ended.
     waiting: Vec<Listing>,
 }
@@ -289,6 +291,7 @@ fn collect(
         warnings,
         anonymous,
         heeds_pauses: plan.heeds_pauses,
+        boot_id,
         waiting,
     }
 }

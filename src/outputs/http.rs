@@ -277,54 +277,52 @@ fn ask(
     Ok(Answer::read(response, cap_bytes, redact, &url))
 }
 
-/// What a server answers to a GET of `url`.
-///
-/// # Errors
-/// [`Error`] when it does not.
-pub fn get(
-    url: &str,
-    auth: Option<&Auth>,
-    http: &Http,
-    surroundings: &Surroundings,
-    deadline: Instant,
-) -> Result<Answer, Error> {
-    ask_for(http::Method::GET, url, auth, http, surroundings, deadline)
-}
-
-/// What a server answers when it is asked to delete what is at `url`.
-///
-/// # Errors
-/// [`Error`] when it does not.
-pub fn delete(
-    url: &str,
-    auth: Option<&Auth>,
-    http: &Http,
-    surroundings: &Surroundings,
-    deadline: Instant,
-) -> Result<Answer, Error> {
-    ask_for(http::Method::DELETE, url, auth, http, surroundings, deadline)
-}
-
 /// A request without a body.
-fn ask_for(
-    method: http::Method,
-    url: &str,
-    auth: Option<&Auth>,
-    http: &Http,
-    surroundings: &Surroundings,
-    deadline: Instant,
-) -> Result<Answer, Error> {
-    let mut headers = HeaderMap::new();
-    add_headers(&mut headers, http, auth)?;
-    sign(http, method.as_str(), url, &Body::empty(), &mut headers)?;
-    let redact = redact(http, auth, &headers);
-    let is_get = method == http::Method::GET;
-    let cap_bytes = if is_get { answer::ASKED_CAP_BYTES } else { answer::CAP_BYTES };
-    let mut request = http::Request::builder().method(method).uri(url);
-    if let Some(all) = request.headers_mut() {
-        all.extend(headers);
+pub struct Question<'a> {
+    /// How the server is reached.
+    pub http: &'a Http,
+    /// Where relative paths of `http` start.
+    pub surroundings: &'a Surroundings,
+    /// Where to.
+    pub url: &'a str,
+    /// Who asks, where the output has options of its own for that; else `http.auth` says it.
+    pub auth: Option<&'a Auth>,
+}
+
+impl Question<'_> {
+    /// What the server answers to a GET.
+    ///
+    /// # Errors
+    /// [`Error`] when it does not.
+    pub fn get(&self, deadline: Instant) -> Result<Answer, Error> {
+        self.ask(http::Method::GET, answer::ASKED_CAP_BYTES, deadline)
     }
-    ask(http, surroundings, request.body(())?, redact, cap_bytes, deadline)
+
+    /// What the server answers when it is asked to delete what is there.
+    ///
+    /// # Errors
+    /// [`Error`] when it does not.
+    pub fn delete(&self, deadline: Instant) -> Result<Answer, Error> {
+        self.ask(http::Method::DELETE, answer::CAP_BYTES, deadline)
+    }
+
+    fn ask(
+        &self,
+        method: http::Method,
+        cap_bytes: u64,
+        deadline: Instant,
+    ) -> Result<Answer, Error> {
+        let Self { http, surroundings, url, auth } = *self;
+        let mut headers = HeaderMap::new();
+        add_headers(&mut headers, http, auth)?;
+        sign(http, method.as_str(), url, &Body::empty(), &mut headers)?;
+        let redact = redact(http, auth, &headers);
+        let mut request = http::Request::builder().method(method).uri(url);
+        if let Some(all) = request.headers_mut() {
+            all.extend(headers);
+        }
+        ask(http, surroundings, request.body(())?, redact, cap_bytes, deadline)
+    }
 }
 
 /// The headers of the configuration: they take the place of an output's own.

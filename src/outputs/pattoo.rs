@@ -24,7 +24,7 @@ use collectors::decode::Problem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::http::{self, Http, Post};
+use super::http::{self, Http, Post, Question};
 use super::{Body, Destination, Output, Part, Receipt, Surroundings};
 use crate::payload::{Encoded, Payload};
 
@@ -143,7 +143,8 @@ impl Output for Pattoo {
 
     fn check(&self, surroundings: &Surroundings, deadline: Instant) -> Result<String, String> {
         let url = self.url(surroundings);
-        let answer = http::get(&url, None, &Http::default(), surroundings, deadline);
+        let answer =
+            Question { http: &Http::default(), surroundings, url: &url, auth: None }.get(deadline);
         match answer.map_err(|error| crate::report::chain(&error))?.status {
             // It takes nothing but POST there.
             405 => Ok(format!("`{url}` is a pattoo server's")),

@@ -30,7 +30,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::http::{self, Http, Method, Post};
+use super::http::{self, Http, Method, Post, Question};
 use super::prometheus::exposition::{self, TARGET};
 use super::prometheus::{Rules, Text, check_prefix, is_page, receipt};
 use super::{Body, Destination, Output, Receipt, Surroundings};
@@ -125,7 +125,8 @@ impl Output for Pushgateway {
 
     fn check(&self, surroundings: &Surroundings, deadline: Instant) -> Result<String, String> {
         let url = self.path("/-/ready");
-        let answer = http::get(&url, None, &self.http, surroundings, deadline);
+        let answer =
+            Question { http: &self.http, surroundings, url: &url, auth: None }.get(deadline);
         let answer = answer.map_err(|error| chain(&error))?;
         match answer.status {
             200..300 if !is_page(&answer) => Ok(format!("`{}` is ready", self.url)),

@@ -52,7 +52,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::http::{self, Http, Method, Post};
+use super::http::{self, Http, Method, Post, Question};
 use super::template::{Piece, Template};
 use super::{Body, Destination, Output, Part, Receipt, Surroundings};
 use crate::payload::{Encoded, Payload};
@@ -311,7 +311,9 @@ impl Output for Telemetry {
         }
         let url = self.base().map_err(|error| chain(&error))?;
         let boards = url.below("/boards").map_err(|error| chain(&error))?.uri().to_string();
-        let answer = http::get(&boards, Some(&self.auth()), &self.http, surroundings, deadline);
+        let answer =
+            Question { http: &self.http, surroundings, url: &boards, auth: Some(&self.auth()) }
+                .get(deadline);
         match answer.map_err(|error| chain(&error))? {
             answer if answer.status == 200 => Ok(format!("`{url}` lets us in")),
             answer => Err(format!("`{url}`: {}", answer.describe())),

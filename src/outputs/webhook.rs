@@ -39,7 +39,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::http::{self, Http, Post};
+use super::http::{self, Http, Post, Question};
 use super::json_array::Array;
 use super::{Body, Destination, Output, Part, Receipt, Surroundings, json_lines};
 use crate::payload::{Encoded, Payload};
@@ -232,7 +232,7 @@ impl Output for Webhook {
 
     fn check(&self, surroundings: &Surroundings, deadline: Instant) -> Result<String, String> {
         let url = self.url.uri().to_string();
-        match http::get(&url, None, &self.http, surroundings, deadline) {
+        match (Question { http: &self.http, surroundings, url: &url, auth: None }).get(deadline) {
             // What it thinks of a GET says nothing about a POST.
             Ok(answer) => Ok(format!("`{}` answers ({} to a GET)", self.url, answer.status)),
             Err(error) => Err(chain(&error)),

@@ -188,7 +188,9 @@ impl Api<'_> {
     pub(super) fn delete(&self, path: &str) -> Result<(), Error> {
         let url = self.telemetry.base()?.below(path)?.uri().to_string();
         let (auth, Self { telemetry, surroundings, deadline }) = (self.telemetry.auth(), self);
-        let answer = http::delete(&url, Some(&auth), &telemetry.http, surroundings, *deadline)?;
+        let answer =
+            http::Question { http: &telemetry.http, surroundings, url: &url, auth: Some(&auth) }
+                .delete(*deadline)?;
         match answer.status {
             404 => Ok(()),
             _ => accepted(&format!("DELETE {path}"), &answer),
@@ -198,7 +200,9 @@ impl Api<'_> {
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Error> {
         let url = self.telemetry.base()?.below(path)?.uri().to_string();
         let (auth, Self { telemetry, surroundings, deadline }) = (self.telemetry.auth(), self);
-        let answer = http::get(&url, Some(&auth), &telemetry.http, surroundings, *deadline)?;
+        let answer =
+            http::Question { http: &telemetry.http, surroundings, url: &url, auth: Some(&auth) }
+                .get(*deadline)?;
         match answer.status {
             404 => Ok(None),
             _ => read(&format!("GET {path}"), &answer).map(Some),

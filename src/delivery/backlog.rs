@@ -35,25 +35,25 @@ impl Delivery<'_> {
     pub(super) fn empty(
         &mut self,
         spool: &Spool,
-        entries: &[Entry],
+        entries: Vec<Entry>,
         is_ready: bool,
         surroundings: &Surroundings,
         deadline: Instant,
         tell: &dyn Fn(Told),
     ) -> bool {
         let mut is_open = is_ready;
-        let mut rest: VecDeque<&Entry> = entries.iter().collect();
+        let mut rest = VecDeque::from(entries);
         while is_open && let Some(entry) = rest.pop_front() {
-            let mut sent = self.send(spool, entry, surroundings, deadline);
+            let mut sent = self.send(spool, &entry, surroundings, deadline);
             if matches!(sent, Sent::Failed(_))
                 && !rest.is_empty()
-                && self.failed_too_often(spool, entry)
+                && self.failed_too_often(spool, &entry)
                 && self.others_go_through(spool, &mut rest, surroundings, deadline)
             {
                 // Perhaps it has come back just now: then it takes this one too.
-                sent = self.send(spool, entry, surroundings, deadline);
+                sent = self.send(spool, &entry, surroundings, deadline);
                 if let Sent::Failed(reason) = &sent {
-                    self.set_aside(spool, entry, &format!("{reason}; it takes others"));
+                    self.set_aside(spool, &entry, &format!("{reason}; it takes others"));
                     sent = Sent::Aside;
                 }
             }
@@ -63,8 +63,7 @@ impl Delivery<'_> {
             }
             tell(Told::Report(Box::new(self.unfinished(NO_ANSWER))));
         }
-        let rest: Vec<Entry> = rest.into_iter().cloned().collect();
-        self.enforce_caps(spool, &rest);
+        self.enforce_caps(spool, rest.make_contiguous());
         is_open
     }
 
@@ -72,13 +71,13 @@ impl Delivery<'_> {
     fn others_go_through(
         &mut self,
         spool: &Spool,
-        rest: &mut VecDeque<&Entry>,
+        rest: &mut VecDeque<Entry>,
         surroundings: &Surroundings,
         deadline: Instant,
     ) -> bool {
         let mut place = 0;
         for _ in 0..OTHERS_TRIED {
-            let Some(&entry) = rest.get(place) else { return false };
+            let Some(entry) = rest.get(place) else { return false };
             match self.send(spool, entry, surroundings, deadline) {
                 Sent::In => {
                     rest.remove(place);

@@ -98,7 +98,7 @@ impl<'a> Delivery<'a> {
         tell(Told::Report(Box::new(self.unfinished(NO_ANSWER))));
         let mut is_open = self.is_ready(deadline, tell);
         if let Some(spool) = &self.consignment.spool {
-            is_open = self.empty(spool, &entries, is_open, surroundings, deadline, tell);
+            is_open = self.empty(spool, entries, is_open, surroundings, deadline, tell);
         }
         if let Some((body, datapoints)) = fleeting {
             let is_in = is_open && self.send_once(&body, datapoints, surroundings, deadline);

@@ -91,12 +91,8 @@ pub(super) fn find_lasting<'a>(
                 None => store.agent_id(program),
             };
             let id = made.map(Some).or_else(|error| match known() {
-                // A new agent that cannot keep an id: the one made from the machine's serves.
-                Ok(id @ None) => {
-                    warnings.push(chain(&error));
-                    Ok(id)
-                }
-                Ok(id) if copy.is_some() => {
+                // A new agent that cannot keep an id: the one made from the machine's serves, or the copy.
+                Ok(id) if id.is_none() || copy.is_some() => {
                     warnings.push(chain(&error));
                     Ok(id)
                 }

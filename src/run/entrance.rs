@@ -82,8 +82,11 @@ pub fn enter(
         }
     };
     let found = found(&store, config);
-    // What is written last has until then.
-    let store = place.open(environment, entry.killed_at);
+    let store = match entry.killed_at == entry.ends_by {
+        true => Ok(store),
+        // What is written last has until then.
+        false => place.open(environment, entry.killed_at),
+    };
     Ok(Entrance { lock, found, store: Some(store), ..entrance })
 }
 

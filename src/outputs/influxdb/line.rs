@@ -2,17 +2,19 @@
 
 use std::io::{self, Write};
 
+use collectors::batch::{Batch, Point};
 use collectors::datapoint::{DataType, Value};
 
-use super::super::template::Template;
+use super::super::template::{Piece, Template};
 use super::escape;
-use super::names::{Id, Name, Names, NamesOf, TagsOf, Texts};
+use super::names::{Name, Names, NamesOf, TagsOf, Texts};
 use super::places::{Place, Places};
 use super::series::Series;
 use crate::payload::{Encoded, JobBatch, Payload};
 
-/// So many lines are written at once. Threads that make them cost more than they save on a busy machine.
-const PIECE_LINES: usize = 1024;
+/// So much is handed on at once: it stays in the nearest cache while it is made. Threads that make it cost more than
+/// they save on a busy machine.
+const PIECE_BYTES: usize = 16 << 10;
 /// InfluxDB counts nanoseconds in 64 bits: so many milliseconds before and after 1970.
 const TIME_LIMIT_MS: u64 = i64::MAX as u64 / 1_000_000;
 
@@ -33,6 +35,13 @@ pub(super) struct Layout<'a> {
     pub(super) all_floats: bool,
 }
 
+impl Layout<'_> {
+    /// Whether all datapoints of a batch have the same field.
+    pub(super) fn has_one_field(&self) -> bool {
+        !self.field.has(&Piece::Key) && !self.field.has(&Piece::Target)
+    }
+}
+
 /// Writes a line for each datapoint. Of two for one place InfluxDB would keep the last without a word, so that only
 /// the first is written, and the others are counted.
 pub(super) fn encode(
@@ -41,98 +50,120 @@ pub(super) fn encode(
     to: &mut dyn Write,
 ) -> io::Result<Encoded> {
     let mut encoded = Encoded::default();
-    let lines = Lines::new(payload, layout, &mut encoded);
-    encoded.datapoints = lines.all.len() as u64;
+    let mut shared = Shared::new(layout);
+    let (mut series, mut places) = (Series::with_room_for(payload.len()), None);
     let (mut end, mut piece) = (LineEnd::default(), Vec::new());
-    for some in lines.all.chunks(PIECE_LINES) {
-        piece.clear();
-        some.iter().for_each(|line| lines.write(line, payload, layout, &mut end, &mut piece));
-        to.write_all(&piece)?;
-    }
-    Ok(encoded)
-}
-
-/// What a line is made of: the place of its datapoint, its name, and its set of tags.
-struct Line {
-    batch: u32,
-    point: u32,
-    name: u32,
-    tags: Id,
-}
-
-/// Every line there will be, and the texts that they share.
-struct Lines {
-    all: Vec<Line>,
-    texts: Texts,
-    names: Names,
-}
-
-impl Lines {
-    /// What becomes no line is counted.
-    fn new(payload: &Payload, layout: &Layout<'_>, encoded: &mut Encoded) -> Self {
-        let all = Vec::with_capacity(payload.len());
-        let mut lines = Self { all, texts: Texts::default(), names: Names::default() };
-        let mut series = Series::with_room_for(payload.len());
-        for (batch_place, JobBatch { job, batch, .. }) in payload.batches.iter().enumerate() {
-            let Self { all, texts, names } = &mut lines;
-            let mut names_of = NamesOf::new(layout, job, batch);
-            let mut tags_of = TagsOf::new(layout, batch);
-            for (point_place, point) in batch.points().iter().enumerate() {
-                let name = names_of.of(point, texts, names);
-                let why = || refusal(layout, &batch.value(point), point.timestamp_ms);
-                if let Some(reason) = names.get(name).flaw.or_else(why) {
+    for (batch_index, JobBatch { job, batch, .. }) in payload.batches.iter().enumerate() {
+        let mut places_of = PlacesOf::new(layout, job, batch);
+        for (point_index, point) in batch.points().iter().enumerate() {
+            let value = batch.value(point);
+            let place = match places_of.of(point, &value, &mut shared) {
+                Ok(place) => place,
+                Err(reason) => {
                     encoded.refuse(job, batch.text(point.key), reason);
                     continue;
                 }
-                let tags = tags_of.of(point, texts).id;
-                series.note(name, tags);
-                let (batch, point) = (number(batch_place), number(point_place));
-                all.push(Line { batch, point, name, tags });
+            };
+            let at = (batch_index, point_index);
+            series.note(place.name, place.tags);
+            if series.may_repeat() {
+                let filled = || filled_before(at, payload, layout, &mut shared);
+                if let Some(first) = places.get_or_insert_with(filled).fill(place, at) {
+                    encoded.leave_out(job, batch.text(point.key), first == value);
+                    continue;
+                }
+            }
+            encoded.datapoints += 1;
+            shared.write(place, &mut piece);
+            write_value(layout, &value, point.data_type, &mut piece);
+            end.put(point.timestamp_ms, &mut piece);
+            if piece.len() >= PIECE_BYTES {
+                to.write_all(&piece)?;
+                piece.clear();
             }
         }
-        if series.may_repeat() {
-            lines.leave_out_repeats(payload, encoded);
-        }
-        lines
+    }
+    to.write_all(&piece)?;
+    Ok(encoded)
+}
+
+/// What the lines of a payload have in common.
+struct Shared {
+    texts: Texts,
+    names: Names,
+    has_one_field: bool,
+}
+
+impl Shared {
+    fn new(layout: &Layout<'_>) -> Self {
+        let (texts, names) = (Texts::default(), Names::default());
+        Self { texts, names, has_one_field: layout.has_one_field() }
     }
 
-    fn leave_out_repeats(&mut self, payload: &Payload, encoded: &mut Encoded) {
-        let mut places = Places::new(payload);
-        self.all.retain(|line| {
-            let JobBatch { job, batch, .. } = &payload.batches[line.batch as usize];
-            let point = &batch.points()[line.point as usize];
-            let place =
-                Place { name: line.name, tags: line.tags, timestamp_ms: point.timestamp_ms };
-            let first = places.first(place, (line.batch as usize, line.point as usize));
-            if let Some(first) = &first {
-                encoded.leave_out(job, batch.text(point.key), *first == batch.value(point));
-            }
-            first.is_none()
-        });
-    }
-
-    fn write(
-        &self,
-        line: &Line,
-        payload: &Payload,
-        layout: &Layout<'_>,
-        end: &mut LineEnd,
-        out: &mut Vec<u8>,
-    ) {
-        let batch = &payload.batches[line.batch as usize].batch;
-        let point = &batch.points()[line.point as usize];
-        let Name { measurement, field, .. } = self.names.get(line.name);
-        for text in [*measurement, self.texts.by_id(line.tags), *field] {
-            self.texts.copy(text, out);
+    /// Writes what stands before a line's value.
+    fn write(&self, place: Place, out: &mut Vec<u8>) {
+        let Name { measurement, field, .. } = self.names.get(place.name);
+        out.extend_from_slice(self.texts.get(*measurement));
+        out.extend_from_slice(self.texts.by_id(place.tags));
+        if !self.has_one_field {
+            out.extend_from_slice(self.texts.get(*field));
         }
-        write_value(layout, &batch.value(point), point.data_type, out);
-        end.put(point.timestamp_ms, out);
     }
 }
 
-/// A payload of 2³² datapoints would take 128 GiB.
-fn number(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(u32::MAX)
+/// The places of a batch's datapoints.
+struct PlacesOf<'a> {
+    layout: &'a Layout<'a>,
+    names: NamesOf<'a>,
+    tags: TagsOf<'a>,
+}
+
+impl<'a> PlacesOf<'a> {
+    fn new(layout: &'a Layout<'a>, job: &'a str, batch: &'a Batch) -> Self {
+        let (names, tags) = (NamesOf::new(layout, job, batch), TagsOf::new(layout, job, batch));
+        Self { layout, names, tags }
+    }
+
+    /// The place of a datapoint, or why there can be no line for it.
+    #[inline]
+    fn of(
+        &mut self,
+        point: &Point,
+        value: &Value<'_>,
+        Shared { texts, names, .. }: &mut Shared,
+    ) -> Result<Place, &'static str> {
+        let name = self.names.of(point, texts, names);
+        let why = || refusal(self.layout, value, point.timestamp_ms);
+        match names.get(name).flaw.or_else(why) {
+            Some(reason) => Err(reason),
+            None => {
+                let tags = self.tags.of(point, texts);
+                Ok(Place { name, tags, timestamp_ms: point.timestamp_ms })
+            }
+        }
+    }
+}
+
+/// The places that the datapoints before that one fill, of which no two have the same.
+#[cold]
+fn filled_before<'a>(
+    (batches, points): (usize, usize),
+    payload: &'a Payload,
+    layout: &Layout<'_>,
+    shared: &mut Shared,
+) -> Places<'a> {
+    let mut places = Places::new(payload);
+    for (batch_index, JobBatch { job, batch, .. }) in payload.batches[..=batches].iter().enumerate()
+    {
+        let before = if batch_index == batches { points } else { batch.len() };
+        let mut places_of = PlacesOf::new(layout, job, batch);
+        for (point_index, point) in batch.points()[..before].iter().enumerate() {
+            if let Ok(place) = places_of.of(point, &batch.value(point), shared) {
+                places.fill(place, (batch_index, point_index));
+            }
+        }
+    }
+    places
 }
 
 /// Why there can be no such line, whatever its name.

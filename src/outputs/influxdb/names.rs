@@ -22,13 +22,9 @@ pub(super) struct Text {
     length: usize,
 }
 
-/// So many bytes are copied at once: a copy of known length is a few instructions, and no call.
-const CHUNK_BYTES: usize = 32;
-
 /// Each text once. Equal texts are one, whatever job they come from.
 #[derive(Default)]
 pub(super) struct Texts {
-    /// Behind the last text is at least a chunk of anything.
     bytes: Vec<u8>,
     texts: Vec<Text>,
     table: HashTable<Id>,
@@ -36,25 +32,14 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    fn get(&self, text: Text) -> &[u8] {
+    /// A text.
+    pub(super) fn get(&self, text: Text) -> &[u8] {
         slice(&self.bytes, text)
     }
 
     /// The text of that number.
-    pub(super) fn by_id(&self, id: Id) -> Text {
-        self.texts[id as usize]
-    }
-
-    /// Appends a text.
-    pub(super) fn copy(&self, text: Text, out: &mut Vec<u8>) {
-        let end = out.len() + text.length;
-        for at in (text.start..text.start + text.length).step_by(CHUNK_BYTES) {
-            match self.bytes[at..].first_chunk::<CHUNK_BYTES>() {
-                Some(chunk) => out.extend_from_slice(chunk),
-                None => out.extend_from_slice(&self.bytes[at..]),
-            }
-        }
-        out.truncate(end);
+    pub(super) fn by_id(&self, id: Id) -> &[u8] {
+        self.get(self.texts[id as usize])
     }
 
     /// Stores what `write` appends.
@@ -64,7 +49,6 @@ impl Texts {
         bytes.truncate(start);
         write(bytes);
         let text = Text { id: number(texts.len()), start, length: bytes.len() - start };
-        bytes.extend_from_slice(&[0; CHUNK_BYTES]);
         let hash = hasher.hash_one(slice(bytes, text));
         let is_same = |&id: &Id| slice(bytes, texts[id as usize]) == slice(bytes, text);
         if let Some(&id) = table.find(hash, is_same) {
@@ -150,25 +134,10 @@ impl<'a> NamesOf<'a> {
     pub(super) fn of(&mut self, point: &Point, texts: &mut Texts, names: &mut Names) -> u32 {
         let Self { layout, job, batch, by_key, by_both } = self;
         let make = || {
-            let mut store = |template: &Template, escape: fn(&str, &mut Vec<u8>), end: &[u8]| {
-                texts.store(|out| {
-                    for piece in template.pieces() {
-                        let text = match piece {
-                            Piece::Text(text) => text,
-                            Piece::Key => batch.text(point.key),
-                            Piece::Target => batch.text(point.target),
-                            Piece::Host => layout.host,
-                            Piece::Job => job,
-                            // The options refuse them.
-                            Piece::Label(_) | Piece::Labels => "",
-                        };
-                        escape(text, out);
-                    }
-                    out.extend_from_slice(end);
-                })
-            };
-            let measurement = store(layout.measurement, escape::measurement, b"");
-            let field = store(layout.field, escape::name, b"=");
+            let words = Words { host: layout.host, job, batch, point };
+            let measurement =
+                texts.store(|out| words.fill(layout.measurement, escape::measurement, out));
+            let field = texts.store(|out| words.fill_field(layout.field, out));
             names.number(measurement, field, texts)
         };
         match by_key {
@@ -178,36 +147,75 @@ impl<'a> NamesOf<'a> {
     }
 }
 
+/// What stands for the pieces of a template.
+struct Words<'a> {
+    host: &'a str,
+    job: &'a str,
+    batch: &'a Batch,
+    point: &'a Point,
+}
+
+impl Words<'_> {
+    fn fill(&self, template: &Template, escape: fn(&str, &mut Vec<u8>), out: &mut Vec<u8>) {
+        for piece in template.pieces() {
+            let text = match piece {
+                Piece::Text(text) => text,
+                Piece::Key => self.batch.text(self.point.key),
+                Piece::Target => self.batch.text(self.point.target),
+                Piece::Host => self.host,
+                Piece::Job => self.job,
+                // The options refuse them.
+                Piece::Label(_) | Piece::Labels => "",
+            };
+            escape(text, out);
+        }
+    }
+
+    fn fill_field(&self, template: &Template, out: &mut Vec<u8>) {
+        self.fill(template, escape::name, out);
+        out.push(b'=');
+    }
+}
+
 /// How many sets of tags are found without a look into the table.
 const RECENT: usize = 64;
 
 /// The sets of tags of a batch's datapoints, each written once: a comma before each tag, and a space behind the last.
+/// Behind that is the field, where all datapoints of the batch have the same.
 pub(super) struct TagsOf<'a> {
     layout: &'a Layout<'a>,
+    job: &'a str,
     batch: &'a Batch,
     /// By target, where it makes a difference, and attributes.
-    known: HashMap<u64, Text, DefaultHashBuilder>,
+    known: HashMap<u64, Id, DefaultHashBuilder>,
     /// Those that were used last, each at the place that its attributes have.
-    recent: [Option<(u64, Text)>; RECENT],
+    recent: [Option<(u64, Id)>; RECENT],
 }
 
 impl<'a> TagsOf<'a> {
-    pub(super) fn new(layout: &'a Layout<'a>, batch: &'a Batch) -> Self {
-        Self { layout, batch, known: HashMap::default(), recent: [None; RECENT] }
+    pub(super) fn new(layout: &'a Layout<'a>, job: &'a str, batch: &'a Batch) -> Self {
+        Self { layout, job, batch, known: HashMap::default(), recent: [None; RECENT] }
     }
 
-    pub(super) fn of(&mut self, point: &Point, texts: &mut Texts) -> Text {
-        let Self { layout, batch, known, recent } = self;
+    /// The number of a datapoint's tags.
+    pub(super) fn of(&mut self, point: &Point, texts: &mut Texts) -> Id {
+        let Self { layout, job, batch, known, recent } = self;
         let target = if layout.target_tag.is_some() { point.target.index() as u64 } else { 0 };
         let key = target << 32 | point.attributes.index() as u64;
         let recent = &mut recent[point.attributes.index() % RECENT];
         match recent {
-            Some((known, text)) if *known == key => *text,
+            Some((known, id)) if *known == key => *id,
             _ => {
-                let make = || texts.store(|out| write_tags(layout, point, batch, out));
-                let text = *known.entry(key).or_insert_with(make);
-                *recent = Some((key, text));
-                text
+                let write = |out: &mut Vec<u8>| {
+                    write_tags(layout, point, batch, out);
+                    if layout.has_one_field() {
+                        let words = Words { host: layout.host, job, batch, point };
+                        words.fill_field(layout.field, out);
+                    }
+                };
+                let id = *known.entry(key).or_insert_with(|| texts.store(write).id);
+                *recent = Some((key, id));
+                id
             }
         }
     }

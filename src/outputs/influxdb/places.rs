@@ -34,7 +34,7 @@ impl<'a> Places<'a> {
     }
 
     /// Fills a place with a datapoint of a batch. `Some`: the value that fills it already.
-    pub(super) fn first(
+    pub(super) fn fill(
         &mut self,
         place: Place,
         (batch, point): (usize, usize),

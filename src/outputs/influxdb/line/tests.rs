@@ -183,4 +183,49 @@ proptest! {
         }
         prop_assert_eq!(count, encoded.datapoints);
     }
+
+    /// As many payloads of one datapoint tell what a payload of them all must hold.
+    #[test]
+    fn of_two_for_one_place_the_first_is_written(
+        batches in proptest::collection::vec(
+            proptest::collection::vec((0..3_u8, 0..2_u8, 0..2_u8, 0..3_i64, 0..4_u64), 0..12), 1..4,
+        ),
+        has_own_field in any::<bool>(),
+    ) {
+        let set = if has_own_field {
+            Set { measurement: "m", field: "{key}", change: |_| {} }
+        } else {
+            Set { measurement: "{target}.{key}", field: "{job}", change: |_| {} }
+        };
+        let fill = |batch: &mut Batch, (key, target, label, timestamp_ms, value): (u8, u8, u8, i64, u64)| {
+            // One in four is refused.
+            let value = if value == 0 { Value::Uint(u64::MAX) } else { Value::Uint(value) };
+            let label = [Label::new("disk", ["a", "b"][usize::from(label)]).expect("a label")];
+            let point = Datapoint::new(["k", "l", "time"][usize::from(key)], value, DataType::Int);
+            let target = ["t", "u"][usize::from(target)];
+            batch.push(&point.expect("a datapoint").labels(&label), target, &[], timestamp_ms).expect("room");
+        };
+        let (mut expected, mut known, mut refused) = (String::new(), Vec::new(), 0);
+        let mut all = Vec::new();
+        for (job, points) in ["a", "b", "a"].into_iter().zip(batches) {
+            let mut batch = Batch::default();
+            for point in points {
+                fill(&mut batch, point);
+                let mut alone = Batch::default();
+                fill(&mut alone, point);
+                let (line, encoded) = lines(&payload(vec![(job, alone)]), &set);
+                refused += encoded.refused;
+                let Some((place, _)) = line.rsplit_once('=') else { continue };
+                let place = (place.to_owned(), point.3);
+                if !known.contains(&place) {
+                    known.push(place);
+                    expected.push_str(&line);
+                }
+            }
+            all.push((job, batch));
+        }
+        let (text, encoded) = lines(&payload(all), &set);
+        prop_assert_eq!(text, expected);
+        prop_assert_eq!((encoded.datapoints, encoded.refused), (known.len() as u64, refused));
+    }
 }

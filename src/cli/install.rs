@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use similar::TextDiff;
+use gix_imara_diff::{Algorithm, BasicLineDiffPrinter, Diff, InternedInput, UnifiedDiffConfig};
 
 use super::args::{Common, Install, Starter};
 use super::{load, say};
@@ -91,8 +91,11 @@ fn apply(made: &Made, root: &Path) -> io::Result<Status> {
         }
         let old = if before.is_some() { path } else { "/dev/null" };
         let before = before.unwrap_or_default();
-        let diff = TextDiff::from_lines(&before, text);
-        write!(stdout, "{}", diff.unified_diff().header(old, path))?;
+        writeln!(stdout, "--- {old}\n+++ {path}")?;
+        let lines = InternedInput::new(before.as_str(), text.as_str());
+        let diff = Diff::compute(Algorithm::Histogram, &lines);
+        let printer = BasicLineDiffPrinter(&lines.interner);
+        write!(stdout, "{}", diff.unified_diff(&printer, UnifiedDiffConfig::default(), &lines))?;
         stdout.flush()?;
         match put(&place, text) {
             Ok(()) => writeln!(stdout, "written: {shown}")?,

@@ -52,6 +52,15 @@ pub struct Consignment {
     pub prepare: Option<Prepare>,
 }
 
+impl Consignment {
+    /// Whether there is nothing to send, to tidy up, or to say.
+    fn is_nothing(&self) -> bool {
+        let Listing { entries, leftovers, error } = &self.waiting;
+        let is_nothing_waiting = entries.is_empty() && leftovers.is_empty() && error.is_none();
+        self.payload.batches.is_empty() && is_nothing_waiting && self.unencodable.is_none()
+    }
+}
+
 /// What an output's thread tells.
 enum Told {
     /// What has become of its bodies so far.
@@ -75,6 +84,10 @@ pub fn deliver(
     let mut safe: Vec<Option<bool>> = Vec::with_capacity(consignments.len());
     for (index, mut consignment) in consignments.into_iter().enumerate() {
         reports.push(Delivery::new(&consignment).unfinished(NO_ANSWER));
+        if consignment.is_nothing() {
+            safe.push(Some(true));
+            continue;
+        }
         safe.push(None);
         let sender = sender.clone();
         let (run, surroundings) = (run.to_owned(), Arc::clone(surroundings));

@@ -55,6 +55,7 @@ pub fn run(
         .store
         .as_ref()
         .and_then(|store| correct_ages(store, found.state.clocks.as_ref(), clocks.as_ref()));
+    let is_news = collected.has_news(found, clocks.as_ref()) || corrected.is_some();
     collected.warnings.extend(corrected);
     let outputs = collected.outputs.iter().zip(waiting);
     let consignments = outputs.map(|(output, waiting)| Consignment {
@@ -77,7 +78,11 @@ pub fn run(
         &collected.run,
         &collected.surroundings,
         collected.limits.deadline,
-        |safe| unsaved = collected.save_state(found, safe, clocks),
+        |safe| {
+            if is_news {
+                unsaved = collected.save_state(found, safe, clocks);
+            }
+        },
     );
     collected.warnings.extend(found.warning.clone());
     collected.warnings.extend(found.foreign.clone());
@@ -315,6 +320,13 @@ impl Collected {
 
     /// Saves what the next runs get, of each job whose datapoints are safe with every output that it feeds; of the
     /// others only that they ran. Gives back what went wrong.
+    /// Whether the next run could not as well go on from what this one found.
+    fn has_news(&self, found: &Found, clocks: Option<&Clocks>) -> bool {
+        let boot = |clocks: Option<&Clocks>| clocks.map(|clocks| clocks.boot_id.clone());
+        let is_same_boot = boot(clocks) == boot(found.state.clocks.as_ref());
+        !self.planned.is_empty() || !found.is_newest_sound || !is_same_boot
+    }
+
     fn save_state(&self, found: &Found, safe: &[bool], clocks: Option<Clocks>) -> Option<String> {
         let store = self.store.as_ref()?;
         let mut state = found.state.clone();

@@ -22,7 +22,7 @@ pub struct Found {
     /// What is wrong with whose it is.
     pub foreign: Option<String>,
     /// Whether the newest file is sound, so that it is worth keeping as the one before the next.
-    is_newest_sound: bool,
+    pub(crate) is_newest_sound: bool,
     /// What the newest file was.
     version: Version,
 }

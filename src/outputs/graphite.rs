@@ -60,8 +60,8 @@ pub(super) struct Graphite {
     #[serde(default)]
     text: Text,
     /// Where the run's own metrics stand, such as `raintank.app.stats.taskagent.{host}`: they are then called
-    /// `<own_prefix>.<key>.<labels>.gauge64` and have no tags, as raintank's task agent has it. Default: they are named
-    /// as all others.
+    /// `<own_prefix>.<key>.<labels>.gauge64` (`.counter64` for counters) and have no tags, as raintank's task agent has
+    /// it. Default: they are named as all others.
     #[serde(default)]
     own_prefix: Option<Template>,
 }
@@ -93,10 +93,10 @@ pub(super) fn usual_name(has_tags: bool) -> Template {
     Template::from([Piece::Target, dot(), Piece::Key, dot(), Piece::Labels])
 }
 
-/// What one of the run's own metrics is called below a prefix; all of them stand there as gauges.
-fn own_name(prefix: &Template) -> Template {
+/// What one of the run's own metrics of that kind is called below a prefix.
+fn own_name(prefix: &Template, kind: &str) -> Template {
     let text = |text: &str| Piece::Text(text.to_owned());
-    prefix.followed_by([text("."), Piece::Key, text("."), Piece::Labels, text(".gauge64")])
+    prefix.followed_by([text("."), Piece::Key, text("."), Piece::Labels, text("."), text(kind)])
 }
 
 /// What cannot work with that name.
@@ -115,14 +115,16 @@ impl Output for Graphite {
             text: self.text,
             host: &payload.agent.hostname,
         };
-        let own_name = self.own_prefix.as_ref().map(own_name);
-        let own_naming = own_name.as_ref().map(|name| Naming { name, has_tags: false, ..naming });
+        let own = self.own_prefix.as_ref();
+        let own = own.map(|prefix| ["gauge64", "counter64"].map(|kind| own_name(prefix, kind)));
         let mut encoded = Encoded::default();
         let mut repeats = Repeats::default();
         for view in payload.datapoints() {
             let is_own = **view.job == *metrics::JOB;
-            let naming = own_naming.as_ref().filter(|_| is_own).unwrap_or(&naming);
-            let named = match naming.name(view) {
+            let own = own.as_ref().filter(|_| is_own);
+            let own = own.map(|names| &names[usize::from(view.point.data_type.is_counter())]);
+            let own = own.map(|name| Naming { name, has_tags: false, ..naming });
+            let named = match own.unwrap_or(naming).name(view) {
                 Ok(named) => named,
                 Err(reason) => {
                     encoded.refuse(view.job, view.key(), reason);

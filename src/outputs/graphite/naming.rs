@@ -57,6 +57,11 @@ impl Number {
     }
 }
 
+/// Without tags each node is a folder or a file, with `.wsp` behind it. carbon logs what it cannot create, and goes on.
+const NODE_CAP_BYTES: usize = 255 - ".wsp".len();
+/// carbon ends the connection at a line of more than 16 384 bytes, without a word.
+const NAME_CAP_BYTES: usize = 16_000;
+
 impl Naming<'_> {
     /// Names a datapoint.
     ///
@@ -97,6 +102,13 @@ impl Naming<'_> {
                 }
             }
             tags.sort_unstable();
+        }
+        if !self.has_tags && name.split('.').any(|node| node.len() > NODE_CAP_BYTES) {
+            return Err("a part of its name is longer than the name of a file can be");
+        }
+        let tags_bytes: usize = tags.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        if name.len() + tags_bytes > NAME_CAP_BYTES {
+            return Err("its name is so long that carbon would end the connection");
         }
         Ok(Named { name, tags, value, time })
     }

@@ -56,6 +56,25 @@ fn the_runs_own_metrics_stand_below_their_prefix() {
     let expected =
         "raintank.app.stats.taskagent.web_1.collector_job_success.http.ns1.gauge64 1 5\n";
     assert_eq!(own, expected);
+    let mut runs = payload(&[("collector_runs", Value::Uint(7), &[], 5_000)]);
+    runs.batches[0].job = metrics::JOB.into();
+    let (runs, _) = lines(&options, &runs);
+    assert_eq!(runs, "raintank.app.stats.taskagent.web_1.collector_runs.counter64 7 5\n");
+}
+
+#[test]
+fn a_name_that_carbon_would_drop_without_a_word_is_refused() {
+    let refusal = |options, key: &str, value: &str| {
+        let point = payload(&[(key, Value::Int(1), &[("disk", value)], 5_000)]);
+        lines(&options, &point).1.refusals.pop().map(|refused| refused.reason)
+    };
+    let plain = || json!({"host": "h", "tags": false});
+    assert_eq!(refusal(plain(), "k", &"x".repeat(251)), None);
+    let reason = refusal(plain(), "k", &"x".repeat(252)).expect("no file has that name");
+    assert_eq!(reason, "a part of its name is longer than the name of a file can be");
+    assert_eq!(refusal(json!({"host": "h"}), "k", &"x".repeat(15_000)), None);
+    let reason = refusal(json!({"host": "h"}), "k", &"x".repeat(16_000)).expect("a line too long");
+    assert_eq!(reason, "its name is so long that carbon would end the connection");
 }
 
 #[test]

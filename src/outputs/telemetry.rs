@@ -1,7 +1,8 @@
 //! Datapoints to the flows of Telemetry (telemetryapp.com, TelemetryTV), in one batch.
 //!
 //! Each datapoint sets a property of a flow. The flow's tag and the property's name are made of text, `{key}`,
-//! `{target}`, `{host}`, `{job}`, `{label.NAME}` and `{labels}`: by default the key is the tag, and the property is `value`.
+//! `{target}`, `{host}`, `{job}`, `{label.NAME}` and `{labels}`: by default the tag is `{key}.{labels}`, which is the key
+//! alone where there are no labels, and the property is `value`.
 //! With `tag: "{target}"` and `property: "{key}"` all that is known of a target is one flow. What several jobs bring
 //! for one flow is merged property by property; of two values for one property the newest is sent, and the others are
 //! counted.
@@ -31,7 +32,7 @@
 //! outputs:
 //!   - telemetry:
 //!       api_key: {env: TELEMETRY_API_KEY}
-//!       tag: "{host}_{key}"
+//!       tag: "{host}_{key}_{labels}"
 //!       expires_after: 15m
 //! ```
 
@@ -80,7 +81,7 @@ pub struct Telemetry {
     #[serde(default)]
     channel: Option<String>,
     /// The flow's tag.
-    #[serde(default = "key")]
+    #[serde(default = "key_and_labels")]
     tag: Template,
     /// The property that a datapoint sets.
     #[serde(default = "value")]
@@ -132,8 +133,8 @@ const DEFAULT_URL: &str = "https://api.telemetrytv.com";
 /// batch does, and may say why it left some out.
 const ANSWER_ROOM_BYTES: u64 = 1024 * 1024;
 
-fn key() -> Template {
-    Template::from([Piece::Key])
+fn key_and_labels() -> Template {
+    Template::from([Piece::Key, Piece::Text(".".into()), Piece::Labels])
 }
 
 fn value() -> Template {

@@ -90,7 +90,8 @@ impl Template {
         &self.0
     }
 
-    /// The name of a datapoint, as it stands; several labels have dots between them.
+    /// The name of a datapoint, as it stands; several labels have dots between them. Where it has none, the signs before
+    /// their place are left out as well.
     pub(super) fn of(&self, view: View<'_>, host: &str) -> String {
         let mut name = String::new();
         for piece in &self.0 {
@@ -106,6 +107,9 @@ impl Template {
                 }
                 Piece::Labels => {
                     let values: Vec<_> = self.other_labels(view).collect();
+                    if values.is_empty() {
+                        name.truncate(name.trim_end_matches(['.', '_', '-', ':', '/']).len());
+                    }
                     name.push_str(&values.join("."));
                 }
             }

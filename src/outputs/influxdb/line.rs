@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use collectors::batch::{Batch, Point};
 use collectors::datapoint::{DataType, Value};
 
-use super::super::template::{Piece, Template};
+use super::super::template::Template;
 use super::escape;
 use super::names::{Name, Names, NamesOf, TagsOf, Texts};
 use super::places::{Place, Places};
@@ -38,7 +38,7 @@ pub(super) struct Layout<'a> {
 impl Layout<'_> {
     /// Whether all datapoints of a batch have the same field.
     pub(super) fn has_one_field(&self) -> bool {
-        !self.field.has(&Piece::Key) && !self.field.has(&Piece::Target)
+        self.field.is_of_jobs()
     }
 }
 

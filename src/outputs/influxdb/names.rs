@@ -1,4 +1,5 @@
-//! What the lines of a payload share: measurements, sets of tags, fields, each escaped and stored once.
+//! What the lines of a payload share: measurements, sets of tags, fields, each escaped and stored once. Where a batch has
+//! one field, that is part of its sets of tags.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;

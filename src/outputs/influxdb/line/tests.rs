@@ -160,6 +160,23 @@ fn of_two_values_for_one_place_the_first_is_sent_and_the_other_counted() {
     assert_eq!(counts, (2, 1, 1));
 }
 
+#[test]
+fn a_repeat_is_found_where_there_is_no_room_to_note_every_series() {
+    let mut batch = Batch::default();
+    let number = |index: i64| if index == 3_000 { 0 } else { index };
+    for index in 0..=3_000 {
+        let name = number(index).to_string();
+        let label = [Label::new("disk", &name).expect("a label")];
+        push(&mut batch, &format!("k{name}"), Value::Int(index), DataType::Int, &label);
+    }
+    let (text, encoded) = lines(&payload(vec![("a", batch)]), &USUAL);
+    assert_eq!((encoded.datapoints, encoded.superseded), (3_000, 1));
+    assert!(text.len() > 4 * PIECE_BYTES && text.lines().count() == 3_000);
+    for (index, line) in text.lines().enumerate() {
+        assert_eq!(line, format!("k{index},disk={index},{TAGS} value={index}i 5"));
+    }
+}
+
 proptest! {
     #[test]
     fn every_line_ends_where_it_is_said_to(
@@ -205,7 +222,8 @@ proptest! {
             let target = ["t", "u"][usize::from(target)];
             batch.push(&point.expect("a datapoint").labels(&label), target, &[], timestamp_ms).expect("room");
         };
-        let (mut expected, mut known, mut refused) = (String::new(), Vec::new(), 0);
+        let (mut expected, mut known, mut refused) = (String::new(), Vec::<(_, u64)>::new(), 0);
+        let (mut duplicates, mut superseded) = (0, 0);
         let mut all = Vec::new();
         for (job, points) in ["a", "b", "a"].into_iter().zip(batches) {
             let mut batch = Batch::default();
@@ -217,9 +235,13 @@ proptest! {
                 refused += encoded.refused;
                 let Some((place, _)) = line.rsplit_once('=') else { continue };
                 let place = (place.to_owned(), point.3);
-                if !known.contains(&place) {
-                    known.push(place);
-                    expected.push_str(&line);
+                match known.iter().find(|(known, _)| *known == place) {
+                    Some((_, first)) if *first == point.4 => duplicates += 1,
+                    Some(_) => superseded += 1,
+                    None => {
+                        known.push((place, point.4));
+                        expected.push_str(&line);
+                    }
                 }
             }
             all.push((job, batch));
@@ -227,5 +249,6 @@ proptest! {
         let (text, encoded) = lines(&payload(all), &set);
         prop_assert_eq!(text, expected);
         prop_assert_eq!((encoded.datapoints, encoded.refused), (known.len() as u64, refused));
+        prop_assert_eq!((encoded.duplicates, encoded.superseded), (duplicates, superseded));
     }
 }

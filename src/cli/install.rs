@@ -93,7 +93,8 @@ fn apply(made: &Made, root: &Path) -> io::Result<Status> {
         let before = before.unwrap_or_default();
         writeln!(stdout, "--- {old}\n+++ {path}")?;
         let lines = InternedInput::new(before.as_str(), text.as_str());
-        let diff = Diff::compute(Algorithm::Histogram, &lines);
+        let mut diff = Diff::compute(Algorithm::Histogram, &lines);
+        diff.postprocess_lines(&lines);
         let printer = BasicLineDiffPrinter(&lines.interner);
         write!(stdout, "{}", diff.unified_diff(&printer, UnifiedDiffConfig::default(), &lines))?;
         stdout.flush()?;

@@ -1,4 +1,4 @@
-//! A receiver of OpenTelemetry metrics over OTLP/HTTP: an OpenTelemetry Collector, Grafana Cloud, Honeycomb, Datadog.
+//! A receiver of OpenTelemetry metrics over OTLP/HTTP: an OpenTelemetry Collector, Grafana Cloud, Honeycomb, CloudWatch.
 //!
 //! Each datapoint is a data point of the metric that its key names, with its unit and the attributes `job` (the job's
 //! id), `target` and its labels; a datapoint's own label `job` or `target` is called `exported_job` or
@@ -22,7 +22,8 @@
 //! aside, the rest goes through.
 //!
 //! CloudWatch asks for signed requests: `http: {sigv4: {service: monitoring, region: eu-central-1}}`, signed by whom the
-//! AWS SDK finds. gRPC is not spoken.
+//! AWS SDK finds. gRPC is not spoken. Datadog's own intake takes differences alone, which are not sent: an OpenTelemetry
+//! Collector or Datadog's agent, which take both, stands before it.
 //!
 //! ```yaml
 //! outputs:

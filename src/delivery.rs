@@ -1,6 +1,6 @@
 //! The spool first, oldest first, then this run; receipts → accepted, kept, quarantined.
 //!
-//! Every output has a thread of its own, so that one that is down does not hold up the others. A body is durable
+//! Every output that has something to do has a thread of its own, so that one that is down does not hold up the others. A body is durable
 //! on disk before its first byte is sent, and is removed only when the output has accepted it. Once every output
 //! has this run's body, what the jobs go on from may be saved, and not before.
 
@@ -53,7 +53,8 @@ pub struct Consignment {
 }
 
 impl Consignment {
-    /// Whether there is nothing to send, to tidy up, or to say.
+    /// Whether there is nothing to send, to tidy up, or to say: that its secret cannot be had, or that it asked to be left
+    /// alone, matters when there is something for it.
     fn is_nothing(&self) -> bool {
         let Listing { entries, leftovers, error } = &self.waiting;
         let is_nothing_waiting = entries.is_empty() && leftovers.is_empty() && error.is_none();

@@ -163,6 +163,11 @@ pub trait Output: Send + Sync {
         true
     }
 
+    /// Whether what it is sent takes the place of what it had, so that a job that does not run in a run is gone from it.
+    fn is_replaced(&self) -> bool {
+        false
+    }
+
     /// Whether it says since when each counter counts, which costs state.
     fn wants_starts(&self) -> bool {
         false

@@ -9,7 +9,7 @@ use collectors::datapoint::{Label, LabelKind};
 use collectors::decode::nearest;
 use collectors::period::Period;
 
-use crate::config::sections::{Expect, Polling, SpoolCaps};
+use crate::config::sections::{Expect, Polling, SpoolCaps, feeds};
 use crate::config::{Config, JobEntry};
 use crate::outputs::Output;
 use crate::rates::Rate;
@@ -75,6 +75,8 @@ pub struct Plan {
     pub daemon_directory: Option<PathBuf>,
     /// The jobs that run, in the order of the configuration.
     pub jobs: Vec<PlannedJob>,
+    /// The enabled jobs that do not run.
+    pub others: Vec<OtherJob>,
     /// When the first turn of the others comes, in milliseconds since 1970; `None` when there are no others.
     pub next_ms: Option<i64>,
     /// Whether outputs are left alone for as long as they have asked for.
@@ -113,6 +115,14 @@ pub struct PlannedJob {
     pub alert_after: u32,
 }
 
+/// An enabled job that is not of this run.
+pub struct OtherJob {
+    /// Its id.
+    pub id: String,
+    /// The outputs it feeds; `None`: all.
+    pub outputs: Option<Vec<String>>,
+}
+
 /// One output of this run.
 pub struct PlannedOutput {
     /// Its id.
@@ -143,7 +153,14 @@ pub struct Scheduled<'a> {
 impl PlannedJob {
     /// Whether the job's datapoints go to the output of that id.
     pub fn feeds(&self, output: &str) -> bool {
-        self.outputs.as_ref().is_none_or(|ids| ids.iter().any(|id| id == output))
+        feeds(self.outputs.as_deref(), output)
+    }
+}
+
+impl OtherJob {
+    /// Whether the job's datapoints go to the output of that id.
+    pub fn feeds(&self, output: &str) -> bool {
+        feeds(self.outputs.as_deref(), output)
     }
 }
 
@@ -230,11 +247,13 @@ impl Plan {
             reserve = reserve.min(timeout / 5);
         }
         let interval = polling.interval().get();
-        let mut jobs = Vec::new();
+        let (mut jobs, mut others) = (Vec::new(), Vec::new());
+        let other = |job: JobEntry| OtherJob { id: job.settings.id, outputs: job.settings.outputs };
         let mut next_ms: Option<i64> = None;
         let enabled = config.jobs.into_iter().filter(|job| job.settings.enabled);
         for (job, is_in_shard) in enabled.zip(in_shard) {
             if !is_in_shard || !is_asked_for(&job.settings.id, &request.only) {
+                others.push(other(job));
                 continue;
             }
             let Scheduled { every, last_start_ms, turn, .. } =
@@ -244,6 +263,7 @@ impl Plan {
                 Turn::Due { missed } => last_start_ms.map(|_| missed),
                 Turn::Later { next_ms: next } => {
                     next_ms = Some(next_ms.map_or(next, |first| first.min(next)));
+                    others.push(other(job));
                     continue;
                 }
             };
@@ -288,6 +308,7 @@ impl Plan {
             log_directory: config.main.log_directory,
             daemon_directory: config.main.daemon_directory,
             jobs,
+            others,
             next_ms,
             heeds_pauses: true,
             outputs: outputs.collect(),

@@ -19,7 +19,7 @@ use crate::delivery::{self, Consignment};
 use crate::host::Clocks;
 use crate::outputs::Surroundings;
 use crate::payload::{Agent, JobBatch, Payload};
-use crate::plan::{Plan, PlannedJob, PlannedOutput};
+use crate::plan::{OtherJob, Plan, PlannedJob, PlannedOutput};
 use crate::report::record::Record;
 use crate::report::{self, JobReport, OutputReport, Report, Status, chain, metrics, table};
 use crate::runner::{self, Event, Limits, Stop, Task};
@@ -35,6 +35,8 @@ pub use attempt::{Attempt, attempt, attempt_store};
 pub use entrance::{Entrance, Entry, enter, look};
 pub use lasting::{configured_directory, daemon_directory, splay};
 
+/// So many jobs are named in one warning.
+const GONE_NAMED: usize = 3;
 /// The variables that a job's child process may see.
 const CHILD_VARIABLES: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 
@@ -55,7 +57,7 @@ pub fn run(
         .store
         .as_ref()
         .and_then(|store| correct_ages(store, found.state.clocks.as_ref(), clocks.as_ref()));
-    let is_news = collected.has_news(found, clocks.as_ref()) || corrected.is_some();
+    let has_news = collected.has_news(found, clocks.as_ref());
     collected.warnings.extend(corrected);
     let outputs = collected.outputs.iter().zip(waiting);
     let consignments = outputs.map(|(output, waiting)| Consignment {
@@ -79,11 +81,14 @@ pub fn run(
         &collected.surroundings,
         collected.limits.deadline,
         |safe| {
-            if is_news {
+            if has_news {
                 unsaved = collected.save_state(found, safe, clocks);
             }
         },
     );
+    let replaced = collected.outputs.iter().zip(&outputs);
+    let gone = replaced.filter_map(|(output, report)| gone(output, report, &collected.others));
+    collected.warnings.extend(gone.collect::<Vec<_>>());
     collected.warnings.extend(found.warning.clone());
     collected.warnings.extend(found.foreign.clone());
     collected.warnings.extend(unsaved);
@@ -95,6 +100,24 @@ pub fn run(
         report.warnings.push(format!("the history lacks this run: {}", chain(&error)));
     }
     report
+}
+
+/// That jobs which did not run are gone from an output that holds one run.
+fn gone(output: &PlannedOutput, report: &OutputReport, others: &[OtherJob]) -> Option<String> {
+    if !output.output.is_replaced() || report.accepted == 0 {
+        return None;
+    }
+    let jobs = others.iter().filter(|job| job.feeds(&output.id));
+    let jobs: Vec<_> = jobs.map(|job| format!("`{}`", job.id)).collect();
+    let (shown, more) = jobs.split_at(jobs.len().min(GONE_NAMED));
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    (!jobs.is_empty()).then(|| {
+        format!(
+            "the output `{}` holds only what this run brought: {}{more} did not run",
+            output.id,
+            shown.join(", ")
+        )
+    })
 }
 
 /// Collects and writes what would be delivered: for each output method, URL, headers and the exact body. Sends
@@ -163,6 +186,7 @@ struct Collected {
     /// What the next run of each job gets.
     states: Vec<JobState>,
     planned: Vec<PlannedJob>,
+    others: Vec<OtherJob>,
     outputs: Vec<PlannedOutput>,
     store: Option<Store>,
     surroundings: Arc<Surroundings>,
@@ -288,6 +312,7 @@ fn collect(
         jobs,
         states,
         planned: plan.jobs,
+        others: plan.others,
         outputs: plan.outputs,
         store: store.cloned(),
         surroundings,
@@ -318,15 +343,19 @@ impl Collected {
         self.payload.only(|place| self.planned.get(place).is_none_or(|job| job.feeds(&output.id)))
     }
 
-    /// Saves what the next runs get, of each job whose datapoints are safe with every output that it feeds; of the
-    /// others only that they ran. Gives back what went wrong.
-    /// Whether the next run could not as well go on from what this one found.
+    /// Whether the next run could not as well go on from the state that this one found.
     fn has_news(&self, found: &Found, clocks: Option<&Clocks>) -> bool {
-        let boot = |clocks: Option<&Clocks>| clocks.map(|clocks| clocks.boot_id.clone());
-        let is_same_boot = boot(clocks) == boot(found.state.clocks.as_ref());
-        !self.planned.is_empty() || !found.is_newest_sound || !is_same_boot
+        let before = found.state.clocks.as_ref();
+        let is_leap =
+            clocks.zip(before).is_some_and(|(now, then)| now.set_ahead_since(then).is_some());
+        let is_another_boot = clocks.map(|now| &now.boot_id) != before.map(|then| &then.boot_id);
+        let is_another = found.foreign.is_some() || is_another_boot;
+        let is_idle = self.planned.is_empty() && self.payload.is_empty();
+        !is_idle || is_leap || is_another || !found.is_newest_sound
     }
 
+    /// Saves what the next runs get, of each job whose datapoints are safe with every output that it feeds; of the
+    /// others only that they ran. Gives back what went wrong.
     fn save_state(&self, found: &Found, safe: &[bool], clocks: Option<Clocks>) -> Option<String> {
         let store = self.store.as_ref()?;
         let mut state = found.state.clone();

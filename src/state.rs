@@ -28,7 +28,7 @@ pub struct State {
     /// The file of the configuration that the last run had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<String>,
-    /// What the clocks showed in the last run.
+    /// What the clocks showed in the last run that had something to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clocks: Option<Clocks>,
 }

@@ -207,6 +207,11 @@ fn yes() -> bool {
 #[serde(transparent)]
 pub struct Labels(pub serde_json::Map<String, serde_json::Value>);
 
+/// Whether a job that names these outputs, or none, feeds the one of that id.
+pub fn feeds(named: Option<&[String]>, output: &str) -> bool {
+    named.is_none_or(|ids| ids.iter().any(|id| id == output))
+}
+
 impl JobSettings {
     /// The keys, so that a job can be taken apart without making a schema.
     pub(super) const NAMES: &'static [&'static str] = &[
@@ -221,6 +226,11 @@ impl JobSettings {
         "expect",
         "alert_after",
     ];
+
+    /// Whether the job's datapoints go to the output of that id.
+    pub fn feeds(&self, output: &str) -> bool {
+        feeds(self.outputs.as_deref(), output)
+    }
 
     /// A job of that id with the defaults.
     pub(super) fn named(id: &str) -> Self {

@@ -67,6 +67,22 @@ fn sent(
     (reports.remove(0), safe[0])
 }
 
+#[test]
+fn an_output_with_nothing_to_do_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let spool = || Some(store.spool("out", "scripted"));
+    let nothing = || Payload { batches: Vec::new(), ..payload(2) };
+    let output = Fake::scripted(&[retry(), Receipt::Accepted]);
+    let (report, is_safe) = sent(spool(), 1, output.clone(), nothing());
+    assert!(is_safe && report.note.is_none() && output.requests() == 0);
+    // A body that waits is something to do.
+    assert_eq!(sent(spool(), 1, output.clone(), payload(1)).0.waiting, 2);
+    let (report, is_safe) = sent(spool(), 2, output.clone(), nothing());
+    assert!(is_safe);
+    assert_eq!((report.accepted, report.waiting, output.requests()), (2, 0, 2));
+}
+
 /// So many datapoints with the keys `k0`, `k1`, ….
 fn many(count: usize) -> Payload {
     let mut batch = Batch::default();

@@ -2,7 +2,8 @@
 //!
 //! Each run replaces its group (PUT): the labels `job` (`collector` unless `job` says otherwise) and `instance` (this
 //! host's name unless `instance` says otherwise). Two configurations on one host need different ones, or each removes
-//! what the other has pushed. Prometheus should scrape the Pushgateway with `honor_labels: true`.
+//! what the other has pushed. So all jobs that feed a group must run together: they have one interval, and a run with `--only`
+//! or `--shard` warns of the jobs that are gone from it. Prometheus should scrape the Pushgateway with `honor_labels: true`.
 //!
 //! Each datapoint is a value of the metric that its key names (`prefix` goes before it), with the labels `target` and
 //! its own; counters are of the type `counter`, all else is a `gauge`. A Pushgateway has no times: of a series that has
@@ -121,6 +122,10 @@ impl Output for Pushgateway {
 
     fn can_wait(&self) -> bool {
         false
+    }
+
+    fn is_replaced(&self) -> bool {
+        true
     }
 
     fn check(&self, surroundings: &Surroundings, deadline: Instant) -> Result<String, String> {

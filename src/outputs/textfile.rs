@@ -11,6 +11,10 @@
 //! `prometheus_remote_write`; a datapoint's own label `job` or `instance` is called `exported_job` or
 //! `exported_instance`. Give a `prefix` where a name could be one of node_exporter's own.
 //!
+//! The file holds what the last run brought, so all jobs that feed it must run together: they have one interval, and a run
+//! with `--only` or `--shard` warns of the jobs that are gone from it. Two files in one folder need different prefixes, and
+//! `agent: {run_metrics: false}` or one of them no metrics of the run: node_exporter takes no series twice.
+//!
 //! An old file would make no sense later, so nothing waits: what cannot be written is lost, and counted.
 //!
 //! ```yaml
@@ -87,6 +91,10 @@ impl Output for Textfile {
 
     fn can_wait(&self) -> bool {
         false
+    }
+
+    fn is_replaced(&self) -> bool {
+        true
     }
 
     fn check(&self, surroundings: &Surroundings, _: Instant) -> Result<String, String> {

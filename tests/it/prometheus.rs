@@ -324,3 +324,26 @@ fn a_textfile_whose_folder_is_missing_is_told() {
     let workspace = values_to("textfile: {path: c.txt}");
     workspace.run(&["check"]).exit(2).says("does not end in `.prom`");
 }
+
+#[test]
+fn jobs_that_would_take_each_other_out_of_a_file_are_told() {
+    let jobs = |outputs: &str, every: &str, fast: &str, slow: &str| {
+        format!(
+            "agent: {{run_metrics: false}}\noutputs:\n{outputs}\njobs:\n  \
+             - {{id: fast, every: 1m, labels: {{dice: one}}, random: {{}}{fast}}}\n  - {{id: slow, every: {every}, labels: {{dice: two}}, random: {{}}{slow}}}\n"
+        )
+    };
+    let one = "  - textfile: {path: c.prom}";
+    let workspace = Workspace::new(&jobs(one, "1h", "", ""));
+    workspace.run(&["check"]).exit(2).says(
+        "`slow` runs every 1h and `fast` every 1m, but the output `textfile` holds only what the last run brought",
+    );
+    let both = "  - {id: a, textfile: {path: a.prom}}\n  - {id: b, textfile: {path: b.prom}}";
+    let workspace = Workspace::new(&jobs(both, "1h", ", outputs: [a]", ", outputs: [b]"));
+    workspace.run(&["check"]).exit(0);
+
+    let workspace = Workspace::new(&jobs(one, "1m", "", ""));
+    workspace.run(&["run", "--once"]).exit(0).silent();
+    let told = workspace.run(&["run", "--once", "--only", "fast"]).exit(0);
+    told.says("the output `textfile` holds only what this run brought: `slow` did not run");
+}

@@ -1,5 +1,7 @@
 //! Runs by the clock: whose turn it is, what is left for the next run, what is missing.
 
+use std::fs;
+
 use crate::server::{Server, closed_port};
 use crate::workspace::Workspace;
 
@@ -65,7 +67,10 @@ jobs: [{{id: a, random: {{}}}}]
 "
     ));
     workspace.run(&["run", "--at", &at(0)]).exit(4);
+    let state = || fs::read(workspace.path("daemon/state.json")).expect("the state");
+    let before = state();
     workspace.run(&["run", "--at", &at(1)]).exit(4).says("wait in 1 body");
+    assert_eq!(state(), before, "there was nothing to note");
     let server = Server::on_port(port);
     workspace.run(&["run", "--at", &at(2)]).exit(0).silent();
     workspace.run(&["run", "--at", &at(3)]).exit(0).silent();

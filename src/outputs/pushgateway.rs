@@ -12,7 +12,8 @@
 //! label `job` or `instance` is called `exported_job` or `exported_instance`.
 //!
 //! Old values in the place of new ones would be wrong, so nothing waits: what it does not take is lost, and counted. A
-//! body that it refuses is refused as a whole.
+//! group that it refuses, as for a metric that has another type elsewhere, is divided until the bad metrics are found:
+//! the first part that it takes replaces the group, and the others are added to it (POST).
 //!
 //! ```yaml
 //! outputs:
@@ -21,7 +22,7 @@
 //!       job: backups
 //! ```
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::time::Instant;
 
 use collectors::decode::Problem;
@@ -34,7 +35,7 @@ use serde::{Deserialize, Serialize};
 use super::http::{self, Http, Method, Post, Question};
 use super::prometheus::exposition::{self, TARGET};
 use super::prometheus::{Rules, Text, check_prefix, is_page, receipt};
-use super::{Body, Destination, Output, Receipt, Surroundings};
+use super::{Body, Destination, Output, Part, Receipt, Surroundings};
 use crate::payload::{Encoded, Payload};
 use crate::report::chain;
 
@@ -42,6 +43,9 @@ const HEADERS: [(&str, &str); 1] = [("Content-Type", "text/plain; version=0.0.4;
 
 /// What a Pushgateway says itself of each group: it takes a datapoint of that name, and shows its own.
 const RESERVED: [&str; 2] = ["push_time_seconds", "push_failure_time_seconds"];
+
+/// With this comment begins what is added to a group that is there.
+const ADDED: &[u8] = b"# added to the group\n";
 
 /// The options of `pushgateway`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -93,6 +97,14 @@ impl Pushgateway {
     }
 }
 
+/// Whether a body is a part of a group of which another part is in. One that cannot be read fails when it is sent.
+fn is_added(body: &Body) -> bool {
+    let mut beginning = Vec::with_capacity(ADDED.len());
+    let read =
+        body.open().and_then(|body| body.take(ADDED.len() as u64).read_to_end(&mut beginning));
+    read.is_ok() && beginning == ADDED
+}
+
 impl Output for Pushgateway {
     fn encode(&self, payload: &Payload, to: &mut dyn Write) -> io::Result<Encoded> {
         let rules = Rules {
@@ -114,10 +126,25 @@ impl Output for Pushgateway {
 
     fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt {
         let url = self.group(surroundings);
-        match http::post(&self.request(Post::new(&self.http, surroundings, &url, body)), deadline) {
+        let request = self.request(Post::new(&self.http, surroundings, &url, body));
+        let method = if is_added(body) { Method::Post } else { request.method };
+        match http::post(&Post { method, ..request }, deadline) {
             Err(error) => error.receipt(),
             Ok(answer) => receipt(&answer, &self.url, "it is no Pushgateway"),
         }
+    }
+
+    fn halve(&self, body: &[u8]) -> Option<[Part; 2]> {
+        let metrics = body.strip_prefix(ADDED).unwrap_or(body);
+        let [first, second] = exposition::halve(metrics)?;
+        let added = |part: Part| Part { bytes: [ADDED, &part.bytes].concat(), ..part };
+        let is_added = metrics.len() < body.len();
+        Some([if is_added { added(first) } else { first }, added(second)])
+    }
+
+    fn subject(&self, body: &[u8]) -> Option<String> {
+        let text = std::str::from_utf8(body).ok()?;
+        Some(text.lines().find(|line| !line.starts_with('#'))?.to_owned())
     }
 
     fn can_wait(&self) -> bool {

@@ -287,6 +287,15 @@ fn a_push_that_is_refused_is_lost_with_the_gateways_words() {
     // The Pushgateway has a gauge of that name.
     workspace.write("values.jsonl", line("go_goroutines"));
     workspace.run(&["run", "--once"]).exit(5).says("400: pushed metrics are invalid");
+    // The others are in, and take the place of what the group had.
+    workspace.write("values.jsonl", ["gone"].map(line).concat());
+    workspace.run(&["run", "--once"]).exit(0).silent();
+    workspace.write("values.jsonl", ["a", "b", "go_goroutines", "c"].map(line).concat());
+    workspace.run(&["run", "--once"]).exit(5).says("go_goroutines").says("1 datapoint lost");
+    let shown = service.get("/metrics");
+    for (key, is_there) in [("a", true), ("b", true), ("c", true), ("gone", false)] {
+        assert_eq!(shown.contains(&format!("\n{key}{{")), is_there, "{key}: {shown}");
+    }
     // And of this one it would show its own, with a status of 200.
     workspace.write("values.jsonl", line("push_time_seconds"));
     workspace.run(&["run", "--once"]).exit(5).says("a metric `push_time_seconds` of its own");

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::super::Part;
 use super::{Gathered, Kind, Labels, Rules};
 use crate::payload::{Encoded, Payload};
 
@@ -33,7 +34,7 @@ pub(in crate::outputs) fn encode(
     for of_metric in lines.chunk_by(|(a, _), (b, _)| a.metric == b.metric) {
         let Some((first, _)) = of_metric.first() else { continue };
         let name = names[first.metric as usize];
-        writeln!(to, "# TYPE {name} {}", type_of(gathered.kind(first.metric)))?;
+        writeln!(to, "{TYPE}{name} {}", type_of(gathered.kind(first.metric)))?;
         for (series, sample) in of_metric {
             line.clear();
             line.extend_from_slice(name.as_bytes());
@@ -52,6 +53,26 @@ pub(in crate::outputs) fn encode(
         }
     }
     Ok(encoded)
+}
+
+/// With this begins each metric, behind which its series stand.
+const TYPE: &str = "# TYPE ";
+
+/// The halves of what was encoded, each with whole metrics; `None` when there is one.
+pub(in crate::outputs) fn halve(body: &[u8]) -> Option<[Part; 2]> {
+    let mut metrics = Vec::new();
+    let (mut at, mut datapoints) = (0, 0);
+    for line in body.split_inclusive(|byte| *byte == b'\n') {
+        if line.starts_with(TYPE.as_bytes()) {
+            metrics.push((at, datapoints));
+        } else {
+            datapoints += 1;
+        }
+        at += line.len();
+    }
+    let (middle, first) = *metrics.get(metrics.len() / 2).filter(|_| metrics.len() > 1)?;
+    let part = |bytes: &[u8], datapoints| Part { bytes: bytes.to_vec(), datapoints };
+    Some([part(&body[..middle], first), part(&body[middle..], datapoints - first)])
 }
 
 fn type_of(kind: Kind) -> &'static str {
@@ -135,6 +156,31 @@ mod tests {
         let mut bytes = Vec::new();
         let encoded = encode(&payload, RULES, freshness, &mut bytes).expect("a vector");
         (String::from_utf8(bytes).expect("text"), encoded)
+    }
+
+    #[test]
+    fn halves_are_of_whole_metrics() {
+        for (body, expected) in [
+            ("", None),
+            ("# TYPE a gauge\na{b=\"1\"} 1\na{b=\"2\"} 2\n", None),
+            (
+                "# TYPE a gauge\na{b=\"1\"} 1\na{b=\"2\"} 2\n# TYPE c gauge\nc 3\n# TYPE d gauge\nd 4\n",
+                Some((
+                    "# TYPE a gauge\na{b=\"1\"} 1\na{b=\"2\"} 2\n",
+                    2,
+                    "# TYPE c gauge\nc 3\n# TYPE d gauge\nd 4\n",
+                    2,
+                )),
+            ),
+        ] {
+            let halves = halve(body.as_bytes()).map(|[a, b]| {
+                let text = |part: &Part| String::from_utf8_lossy(&part.bytes).into_owned();
+                (text(&a), a.datapoints, text(&b), b.datapoints)
+            });
+            let expected = expected
+                .map(|(a, m, b, n): (&str, u64, &str, u64)| (a.to_owned(), m, b.to_owned(), n));
+            assert_eq!(halves, expected);
+        }
     }
 
     #[test]

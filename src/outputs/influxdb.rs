@@ -240,7 +240,7 @@ impl Output for InfluxDb {
     fn deliver(&self, body: &Body, surroundings: &Surroundings, deadline: Instant) -> Receipt {
         let sent = self.prepare(surroundings, deadline);
         match sent.and_then(|()| self.send(body, surroundings, deadline)) {
-            Ok(answer) => answer::receipt(&answer),
+            Ok(answer) => answer::receipt(&answer, body),
             Err(receipt) => receipt,
         }
     }

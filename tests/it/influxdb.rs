@@ -242,3 +242,41 @@ jobs:
         assert_eq!(requests[0].text(), "m,host=h,target=t big=18446744073709551615u 1000\n");
     }
 }
+
+#[test]
+fn a_line_that_version_3_names_is_set_aside_and_the_others_are_in() {
+    let server = Server::deciding(|request| {
+        let text = request.text();
+        let lines: Vec<_> =
+            text.lines().enumerate().filter(|(_, line)| line.contains("bad")).collect();
+        let lines: Vec<Value> = lines
+            .into_iter()
+            .map(|(index, line)| {
+                json!({"original_line": line, "line_number": index + 1, "error_message": "another type"})
+            })
+            .collect();
+        if lines.is_empty() {
+            return Answer::status(204);
+        }
+        let said = json!({"error": "partial write of line protocol occurred", "data": lines});
+        Answer::Status(400, "", said.to_string())
+    });
+    let workspace = Workspace::new(&format!(
+        "agent: {{run_metrics: false}}
+outputs:
+  - influxdb: {{url: 'http://127.0.0.1:{}', version: 3, database: {{name: d}}, compression: none}}
+jobs:
+  - {{id: dice, target: t, file: {{path: values.jsonl, format: jsonl}}}}
+",
+        server.port()
+    ));
+    let line = |key: &str| format!("{{\"key\": \"{key}\", \"value\": 1}}\n");
+    workspace.write("values.jsonl", ["a", "bad", "c"].map(line).concat());
+    let told = workspace.run(&["run", "--once", "--report", "json"]).exit(5);
+    let told = told.says("another type").says("bad,");
+    let report: Value = serde_json::from_str(&told.stdout()).expect("JSON");
+    let counts = ["accepted", "quarantined", "waiting"].map(|count| &report["outputs"][0][count]);
+    assert_eq!(counts, [2, 1, 0], "{report}");
+    workspace.run(&["spool", "list"]).prints("another type (`bad,");
+    assert_eq!(server.requests().len(), 1, "nothing is sent again");
+}

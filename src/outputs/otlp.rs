@@ -22,8 +22,9 @@
 //! aside, the rest goes through.
 //!
 //! CloudWatch asks for signed requests: `http: {sigv4: {service: monitoring, region: eu-central-1}}`, signed by whom the
-//! AWS SDK finds. gRPC is not spoken. Datadog's own intake takes differences alone, which are not sent: an OpenTelemetry
-//! Collector or Datadog's agent, which take both, stands before it.
+//! AWS SDK finds. gRPC is not spoken. Datadog's own intake takes no cumulative sums: jobs with
+//! `rates: [{keys: ["*"], show: rate, keep_counter: false}]` send gauges in their place (and `agent: {run_metrics: false}`
+//! none of the run's), or an OpenTelemetry Collector or Datadog's agent, which take both, stands before it.
 //!
 //! ```yaml
 //! outputs:

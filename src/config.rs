@@ -29,7 +29,7 @@ pub use problems::{Mistake, Mistakes, Source};
 pub use remote::Remote;
 
 use crate::outputs::{self, Output};
-use claims::{Claim, taken_twice};
+use claims::{Claim, Rhythms, taken_twice};
 use entry::{Shape, split};
 use files::File;
 use sections::{
@@ -384,7 +384,9 @@ impl Reader {
                 found.push(job.mistake(&[], message, None));
             }
         }
-        self.check_rhythms(&mut found);
+        let (jobs, outputs) = (self.jobs.iter().flatten(), self.outputs.iter().flatten());
+        let rhythms = Rhythms { interval: self.polling.interval(), jobs: jobs.collect() };
+        outputs.for_each(|output| rhythms.check(output, &self.job_claims, &mut found));
         if self.jobs.as_ref().is_some_and(Vec::is_empty)
             && self.job_claims.is_empty()
             && self.mistakes.is_empty()
@@ -396,34 +398,6 @@ impl Reader {
             found.push(Mistake::new(source, problem));
         }
         self.mistakes.extend(found);
-    }
-
-    /// Jobs whose datapoints another job's next run would take out of an output.
-    fn check_rhythms(&self, found: &mut Vec<Mistake>) {
-        let every = |job: &JobEntry| job.settings.every.unwrap_or_else(|| self.polling.interval());
-        let outputs = self.outputs.iter().flatten();
-        for output in outputs.filter(|one| one.enabled && one.output.is_replaced()) {
-            let jobs = self.jobs.iter().flatten();
-            let mut jobs =
-                jobs.filter(|job| job.settings.enabled && job.settings.feeds(&output.id));
-            let Some(first) = jobs.next() else { continue };
-            for job in jobs.filter(|job| every(job) != every(first)) {
-                let id = &job.settings.id;
-                let Some(claim) = self.job_claims.iter().find(|claim| claim.id == *id) else {
-                    continue;
-                };
-                let message = format!(
-                    "`{id}` runs every {} and `{}` every {}, but the output `{}` holds only what the last run brought",
-                    every(job),
-                    first.settings.id,
-                    every(first),
-                    output.id
-                );
-                let below = job.settings.every.map(|_| Segment::Key("every".into()));
-                let hint = "give them one interval, or an output each (`outputs: [ID]` in the job)";
-                found.push(claim.mistake(below.as_slice(), message, Some(hint.to_owned())));
-            }
-        }
     }
 
     /// Outputs that need not be listed: pattoo's server where its address is given, else the embedded store.

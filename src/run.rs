@@ -28,15 +28,13 @@ use crate::store::spool::Listing;
 use crate::store::state::Found;
 use crate::store::{Store, fallback_agent_id};
 use lasting::{Lasting, abandoned, correct_ages, find_lasting};
-use outcome::{Circumstances, Taken, failure, take};
+use outcome::{Circumstances, Taken, failure, gone, take};
 use prepare::{announce, prepare_job, prepare_output};
 
 pub use attempt::{Attempt, attempt, attempt_store};
 pub use entrance::{Entrance, Entry, enter, look};
 pub use lasting::{configured_directory, daemon_directory, splay};
 
-/// So many jobs are named in one warning.
-const GONE_NAMED: usize = 3;
 /// The variables that a job's child process may see.
 const CHILD_VARIABLES: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 
@@ -100,24 +98,6 @@ pub fn run(
         report.warnings.push(format!("the history lacks this run: {}", chain(&error)));
     }
     report
-}
-
-/// That jobs which did not run are gone from an output that holds one run.
-fn gone(output: &PlannedOutput, report: &OutputReport, others: &[OtherJob]) -> Option<String> {
-    if !output.output.is_replaced() || report.accepted == 0 {
-        return None;
-    }
-    let jobs = others.iter().filter(|job| job.feeds(&output.id));
-    let jobs: Vec<_> = jobs.map(|job| format!("`{}`", job.id)).collect();
-    let (shown, more) = jobs.split_at(jobs.len().min(GONE_NAMED));
-    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
-    (!jobs.is_empty()).then(|| {
-        format!(
-            "the output `{}` holds only what this run brought: {}{more} did not run",
-            output.id,
-            shown.join(", ")
-        )
-    })
 }
 
 /// Collects and writes what would be delivered: for each output method, URL, headers and the exact body. Sends

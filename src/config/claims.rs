@@ -1,12 +1,14 @@
-//! What jobs and outputs say of themselves that others must be held against: ids, and who feeds whom.
+//! What jobs and outputs say of themselves that others must be held against: ids, who feeds whom, and how often.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use collectors::decode::{Problem, Segment, Side};
+use collectors::period::Period;
 use serde_json::Value;
 
 use super::problems::{Mistake, Source};
+use super::{JobEntry, OutputEntry};
 
 /// What a job or output says of itself that others must be held against.
 pub(super) struct Claim {
@@ -71,5 +73,39 @@ pub(super) fn taken_twice(
         };
         let below = [Segment::Key("id".into())];
         found.push(claim.mistake(&below, format!("the {what} id `{id}` is taken"), Some(hint)));
+    }
+}
+
+/// How often each job runs.
+pub(super) struct Rhythms<'a> {
+    /// For jobs that do not say.
+    pub(super) interval: Period,
+    pub(super) jobs: Vec<&'a JobEntry>,
+}
+
+impl Rhythms<'_> {
+    /// A mistake for each job whose datapoints another job's next run would take out of an output.
+    pub(super) fn check(&self, output: &OutputEntry, claims: &[Claim], found: &mut Vec<Mistake>) {
+        if !output.enabled || !output.output.is_replaced() {
+            return;
+        }
+        let every = |job: &JobEntry| job.settings.every.unwrap_or(self.interval);
+        let feeds = |job: &JobEntry| job.settings.enabled && job.settings.feeds(&output.id);
+        let mut jobs = self.jobs.iter().filter(|job| feeds(job));
+        let Some(first) = jobs.next() else { return };
+        for job in jobs.filter(|job| every(job) != every(first)) {
+            let id = &job.settings.id;
+            let Some(claim) = claims.iter().find(|claim| claim.id == *id) else { continue };
+            let message = format!(
+                "`{id}` runs every {} and `{}` every {}, but the output `{}` holds only what the last run brought",
+                every(job),
+                first.settings.id,
+                every(first),
+                output.id
+            );
+            let below = job.settings.every.map(|_| Segment::Key("every".into()));
+            let hint = "give them one interval, or an output each (`outputs: [ID]` in the job)";
+            found.push(claim.mistake(below.as_slice(), message, Some(hint.to_owned())));
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A job's outcome → its line in the report, its datapoints, and what its next run gets.
+//! A job's outcome → its line in the report, its datapoints, and what its next run gets; and what jobs without one leave out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use collectors::redact::Redact;
 use collectors::sink::{Collected, Level, clean};
 
 use crate::config::sections::Expect;
-use crate::plan::PlannedJob;
+use crate::plan::{OtherJob, PlannedJob, PlannedOutput};
 use crate::rates;
 use crate::report::table::count;
-use crate::report::{JobReport, JobResult, table};
+use crate::report::{JobReport, JobResult, OutputReport, table};
 use crate::runner::{Ending, Outcome};
 use crate::starts::{self, Known};
 use crate::state::JobState;
@@ -21,6 +21,9 @@ use crate::state::JobState;
 /// How many lines the reason of a failure may have, and how many characters each.
 const NOTE_LINES: usize = 20;
 const NOTE_LINE_CAP: usize = 1000;
+
+/// So many jobs are named in one warning.
+const GONE_NAMED: usize = 3;
 
 /// What became of a job.
 pub(super) struct Taken {
@@ -203,4 +206,26 @@ fn log_level(level: Level) -> log::Level {
         Level::Info => log::Level::Info,
         Level::Debug => log::Level::Debug,
     }
+}
+
+/// That jobs which did not run are gone from an output that holds one run.
+pub(super) fn gone(
+    output: &PlannedOutput,
+    report: &OutputReport,
+    others: &[OtherJob],
+) -> Option<String> {
+    if !output.output.is_replaced() || report.accepted == 0 {
+        return None;
+    }
+    let jobs = others.iter().filter(|job| job.feeds(&output.id));
+    let jobs: Vec<_> = jobs.map(|job| format!("`{}`", job.id)).collect();
+    let (shown, more) = jobs.split_at(jobs.len().min(GONE_NAMED));
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    (!jobs.is_empty()).then(|| {
+        format!(
+            "the output `{}` holds only what this run brought: {}{more} did not run",
+            output.id,
+            shown.join(", ")
+        )
+    })
 }

@@ -1,5 +1,7 @@
 //! One run that feeds every kind of store at once; each is read back with its own client.
 
+use std::process::Command;
+
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -8,6 +10,15 @@ use crate::influxdb::{INFLUXDB, query};
 use crate::prometheus::{PROMETHEUS, PUSHGATEWAY, VICTORIA_METRICS, samples};
 use crate::service::Service;
 use crate::workspace::Workspace;
+
+/// What Prometheus' own client says of a metric at that moment.
+fn promtool(url: &str, metric: &str, at_seconds: i64) -> String {
+    let at = format!("--time={at_seconds}");
+    let output = Command::new("promtool").args(["query", "instant", &at, url, metric]).output();
+    let output = output.expect("promtool comes with Prometheus");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
 
 #[test]
 fn one_run_feeds_all_stores_and_each_holds_the_same() {
@@ -51,12 +62,17 @@ jobs:
     let pushed = pushgateway.get("/metrics");
     for (key, value) in values {
         let rows = query(&influxdb, &format!("SELECT value FROM {key}"));
+        assert_eq!(rows.as_array().map(Vec::len), Some(1), "{key}: {rows}");
         assert_eq!((&rows[0][0], rows[0][1].as_f64()), (&json!(at_ms), Some(value)), "{key}");
         for (name, service) in [("prometheus", &prometheus), ("victoria", &victoria_metrics)] {
             let found = samples(service, at_ms);
             let mut found = found.iter().filter(|(labels, _)| labels["__name__"] == key);
             let (_, moments) = found.next().unwrap_or_else(|| panic!("{name} has no {key}"));
             assert_eq!(moments.iter().collect::<Vec<_>>(), [(&at_ms, &value)], "{name}, {key}");
+            assert!(found.next().is_none(), "{name} has {key} twice");
+            let said = promtool(&service.url(""), key, at_seconds);
+            let expected = format!(" => {value} @[{at_seconds}]");
+            assert!(said.trim_end().ends_with(&expected), "{name}: {said}");
         }
         let file = carbon.folder().join(format!("whisper/db1/{key}.wsp"));
         let found = wait_for(&file, (at_seconds, at_seconds), 1);

@@ -89,14 +89,7 @@ fn apply(made: &Made, root: &Path) -> io::Result<Status> {
             writeln!(stdout, "unchanged: {shown}")?;
             continue;
         }
-        let old = if before.is_some() { path } else { "/dev/null" };
-        let before = before.unwrap_or_default();
-        writeln!(stdout, "--- {old}\n+++ {path}")?;
-        let lines = InternedInput::new(before.as_str(), text.as_str());
-        let mut diff = Diff::compute(Algorithm::Histogram, &lines);
-        diff.postprocess_lines(&lines);
-        let printer = BasicLineDiffPrinter(&lines.interner);
-        write!(stdout, "{}", diff.unified_diff(&printer, UnifiedDiffConfig::default(), &lines))?;
+        write!(stdout, "{}", difference(before.as_deref(), path, text))?;
         stdout.flush()?;
         match put(&place, text) {
             Ok(()) => writeln!(stdout, "written: {shown}")?,
@@ -105,6 +98,24 @@ fn apply(made: &Made, root: &Path) -> io::Result<Status> {
     }
     stdout.flush()?;
     Ok(status)
+}
+
+/// A unified diff; of a file that is not there, all of it.
+fn difference(before: Option<&str>, path: &str, text: &str) -> String {
+    let Some(before) = before else {
+        let lines: Vec<_> = text.lines().map(|line| format!("+{line}\n")).collect();
+        return format!(
+            "--- /dev/null\n+++ {path}\n@@ -0,0 +1,{} @@\n{}",
+            lines.len(),
+            lines.concat()
+        );
+    };
+    let lines = InternedInput::new(before, text);
+    let mut diff = Diff::compute(Algorithm::Histogram, &lines);
+    diff.postprocess_lines(&lines);
+    let printer = BasicLineDiffPrinter(&lines.interner);
+    let hunks = diff.unified_diff(&printer, UnifiedDiffConfig::default(), &lines);
+    format!("--- {path}\n+++ {path}\n{hunks}")
 }
 
 fn put(place: &Path, text: &str) -> io::Result<()> {

@@ -68,7 +68,7 @@ fn the_interval_is_that_of_the_jobs() {
 fn applying_shows_the_difference_and_again_changes_nothing() {
     let workspace = system("jobs:\n  - {id: a, every: 10m, random: {}}\n");
     let first = install(&workspace, &["cron", "--apply"]).exit(0);
-    first.prints("--- /dev/null").prints("+*/10 * * * * root ").prints("written: ");
+    first.prints("--- /dev/null\n+++ /etc/").prints("\n@@ -0,0 +1,").prints("written: ");
     let crontab = read(&workspace, "etc/cron.d/collector");
     let config = "--config /etc/collector/collector.yaml run\n";
     assert!(crontab.starts_with("# Made by") && crontab.ends_with(config), "{crontab}");
@@ -79,7 +79,10 @@ fn applying_shows_the_difference_and_again_changes_nothing() {
 
     workspace.write(CONFIG, "jobs:\n  - {id: a, every: 15m, random: {}}\n");
     let changed = install(&workspace, &["cron", "--apply"]).exit(0);
-    changed.prints("--- /etc/cron.d/collector").prints("-*/10 ").prints("+*/15 ");
+    changed
+        .prints("--- /etc/cron.d/collector\n+++ /etc/cron.d/collector\n@@ -")
+        .prints("-*/10 ")
+        .prints("+*/15 ");
     assert!(read(&workspace, "etc/cron.d/collector").contains("\n*/15 * * * * root "));
     // Nothing but the files is left behind.
     assert_eq!(workspace.files("root").len(), 3, "{:?}", workspace.files("root"));

@@ -115,6 +115,8 @@ impl Batch {
         let attributes = self.attributes(datapoint, extra)?;
         let (form, bits) = match &datapoint.value {
             Value::Int(int) => (Form::Int, int.cast_unsigned()),
+            // One number has one form, whoever made it: outputs treat what is beyond an i64 in a way of their own.
+            Value::Uint(uint) if i64::try_from(*uint).is_ok() => (Form::Int, *uint),
             Value::Uint(uint) => (Form::Uint, *uint),
             Value::Float(float) => (Form::Float, float.get().to_bits()),
             Value::Text(text) => (Form::Text, u64::from(self.texts.intern(text)?.0)),
@@ -325,6 +327,18 @@ fn slice<'a>(bytes: &'a str, ends: &[u32], id: u32) -> &'a str {
 mod tests {
     use super::*;
     use crate::datapoint::Label;
+
+    #[test]
+    fn one_number_has_one_form() -> Result<(), Box<dyn std::error::Error>> {
+        let mut batch = Batch::default();
+        for value in [7, i64::MAX.unsigned_abs(), 1 << 63] {
+            let point = Datapoint::new("k", Value::Uint(value), DataType::Counter64)?;
+            batch.push(&point, "h", &[], 5)?;
+        }
+        let values: Vec<_> = batch.points().iter().map(|point| batch.value(point)).collect();
+        assert_eq!(values, [Value::Int(7), Value::Int(i64::MAX), Value::Uint(1 << 63)]);
+        Ok(())
+    }
 
     #[test]
     fn text_and_label_sets_are_stored_once() -> Result<(), Box<dyn std::error::Error>> {

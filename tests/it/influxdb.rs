@@ -280,3 +280,20 @@ jobs:
     workspace.run(&["spool", "list"]).prints("another type (`bad,");
     assert_eq!(server.requests().len(), 1, "nothing is sent again");
 }
+
+#[test]
+fn what_a_run_says_of_itself_is_taken_too() {
+    let service = Service::start(&INFLUXDB);
+    let workspace = Workspace::new(&format!(
+        "outputs:
+  - influxdb: {{url: '{}', version: 1, database: {{name: my-db}}}}
+jobs:
+  - {{id: host, target: t, system: {{}}}}
+",
+        service.url("")
+    ));
+    workspace.run(&["run", "--once"]).exit(0).silent();
+    workspace.run(&["run", "--once"]).exit(0).silent();
+    let rows = query(&service, "SELECT last(value) FROM collector_runs");
+    assert_eq!(rows[0][1], json!(2));
+}
